@@ -1,0 +1,8 @@
+#pragma once
+
+namespace endoscope::cmd {
+
+/// Prints the CRDs, with `all` also the webhook configurations, as YAML on stdout.
+int print_manifests(bool all);
+
+}  // namespace endoscope::cmd

@@ -1,0 +1,129 @@
+#include "options.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <charconv>
+#include <optional>
+
+namespace endoscope::cmd {
+
+namespace {
+
+std::optional<BindAddress> parse_bind(const std::string& text, const std::string& default_host) {
+    if (text == "0") return BindAddress{.host = default_host, .port = 0, .enabled = false};
+    const std::size_t colon = text.rfind(':');
+    if (colon == std::string::npos) return std::nullopt;
+    BindAddress address{.host = text.substr(0, colon)};
+    if (address.host.size() > 2 && address.host.front() == '[' && address.host.back() == ']') {
+        address.host = address.host.substr(1, address.host.size() - 2);
+    }
+    if (address.host.empty()) address.host = default_host;
+    const std::string port = text.substr(colon + 1);
+    const auto [end, code] = std::from_chars(port.data(), port.data() + port.size(), address.port);
+    if (port.empty() || code != std::errc() || end != port.data() + port.size()) return std::nullopt;
+    return address;
+}
+
+/// The texts of flags before they are checked.
+struct Raw {
+    std::string metrics;
+    std::string health = ":8081";
+    std::string log_format;
+    std::string log_level = "info";
+    bool metrics_secure = true;
+    bool leader_elect = false;
+};
+
+void add_operator_flags(CLI::App& app, Options& options, Raw& raw, bool dev) {
+    raw.metrics = dev ? "127.0.0.1:8080" : ":8443";
+    raw.log_format = dev ? "text" : "json";
+    raw.metrics_secure = !dev;
+    app.add_option("--kubeconfig", options.kubeconfig,
+                   "kubeconfig file; default: $KUBECONFIG, then in-cluster, then ~/.kube/config");
+    app.add_option("--context", options.context, "context of the kubeconfig; default: its current one");
+    app.add_option("--namespace", options.ns, "the operator's own namespace")->capture_default_str();
+    app.add_flag("--leader-elect,!--no-leader-elect", raw.leader_elect, "not supported yet: run one replica");
+    app.add_option("--metrics-bind-address", raw.metrics, "address of /metrics, 0 disables it")->capture_default_str();
+    app.add_option("--metrics-secure", raw.metrics_secure, "serve metrics by HTTPS to authorised callers only")
+        ->capture_default_str();
+    app.add_option("--health-probe-bind-address", raw.health, "address of /healthz and /readyz, 0 disables it")
+        ->capture_default_str();
+    app.add_option("--webhook-port", options.webhook_port, "port of the admission webhooks; 0 takes any")
+        ->capture_default_str();
+    app.add_option("--webhook-cert-dir", options.webhook_cert_dir,
+                   "directory with tls.crt and tls.key of the webhooks");
+    app.add_option("--max-concurrent-reconciles", options.max_concurrent_reconciles, "requests reconciled side by side")
+        ->check(CLI::Range(1, 256))
+        ->capture_default_str();
+    app.add_option("--log-format", raw.log_format, "json or text")
+        ->check(CLI::IsMember({"json", "text"}))
+        ->capture_default_str();
+    app.add_option("--log-level", raw.log_level, "debug, info, warn or error")
+        ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
+        ->capture_default_str();
+}
+
+void take(Options& options, const Raw& raw, bool dev) {
+    const auto metrics = parse_bind(raw.metrics, "0.0.0.0");
+    if (!metrics)
+        throw CLI::ValidationError("--metrics-bind-address", "must be host:port, :port or 0, not " + raw.metrics);
+    const auto health = parse_bind(raw.health, "0.0.0.0");
+    if (!health)
+        throw CLI::ValidationError("--health-probe-bind-address", "must be host:port, :port or 0, not " + raw.health);
+    options.metrics = *metrics;
+    options.health = *health;
+    options.metrics_secure = raw.metrics_secure;
+    options.log_format = raw.log_format == "json" ? kube::log::Format::json : kube::log::Format::text;
+    options.log_level = raw.log_level == "debug"   ? kube::log::Level::debug
+                        : raw.log_level == "warn"  ? kube::log::Level::warn
+                        : raw.log_level == "error" ? kube::log::Level::error
+                                                   : kube::log::Level::info;
+    if (raw.leader_elect) {
+        throw CLI::ValidationError("--leader-elect", "is not supported yet; run one replica without it");
+    }
+    if (options.metrics_secure && options.metrics.enabled) {
+        throw CLI::ValidationError("--metrics-secure",
+                                   "is not supported yet; pass --metrics-secure=false and keep the port inside the "
+                                   "cluster by a NetworkPolicy, or --metrics-bind-address=0");
+    }
+    if (!dev && options.webhook_cert_dir.empty()) {
+        throw CLI::ValidationError("--webhook-cert-dir",
+                                   "is required: a directory with tls.crt and tls.key, e.g. a mounted "
+                                   "cert-manager Secret");
+    }
+}
+
+}  // namespace
+
+ParsedOptions parse_options(int argc, const char* const* argv) {
+    ParsedOptions parsed;
+    Options& options = parsed.options;
+    Raw run_raw;
+    Raw dev_raw;
+    CLI::App app("Endoscope: debugging a running Pod as a declared, authorised, recorded act", "endoscope-operator");
+    app.set_version_flag("--version", std::string("endoscope-operator ") + ENDOSCOPE_VERSION);
+    app.require_subcommand(1);
+    CLI::App& run = *app.add_subcommand("run", "Run in a cluster whose CRDs and webhook configurations are installed");
+    add_operator_flags(run, options, run_raw, false);
+    CLI::App& dev = *app.add_subcommand(
+        "dev",
+        "Install CRDs and webhooks that point at this process, then run; prints ready; SIGTERM removes the webhooks");
+    add_operator_flags(dev, options, dev_raw, true);
+    CLI::App& manifests = *app.add_subcommand("manifests", "Print what dev would install, as YAML");
+    manifests.add_option("what", options.manifests_what, "crds or all")
+        ->check(CLI::IsMember({"crds", "all"}))
+        ->capture_default_str();
+    try {
+        app.parse(argc, argv);
+        if (run.parsed()) take(options, run_raw, false);
+        if (dev.parsed()) take(options, dev_raw, true);
+    } catch (const CLI::ParseError& error) {
+        parsed.exit = true;
+        parsed.exit_code = app.exit(error) == 0 ? 0 : 2;
+        return parsed;
+    }
+    options.verb = dev.parsed() ? Verb::dev : manifests.parsed() ? Verb::manifests : Verb::run;
+    return parsed;
+}
+
+}  // namespace endoscope::cmd

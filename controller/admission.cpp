@@ -1,0 +1,151 @@
+#include "controller/admission.hpp"
+
+#include "api/debug_request.hpp"
+#include "api/timestamp.hpp"
+#include "controller/image_reference.hpp"
+#include "controller/verdict.hpp"
+#include "kube/base/json.hpp"
+
+#include <algorithm>
+
+namespace endoscope::controller {
+
+using kube::AdmissionRequest;
+using kube::AdmissionResponse;
+
+namespace {
+
+AdmissionResponse invalid(api::Reason reason, const std::string& problems) {
+    AdmissionResponse response;
+    response.code = 422;
+    response.reason = "Invalid";
+    response.message = std::string(to_string(reason)) + ": " + problems;
+    return response;
+}
+
+AdmissionResponse forbidden(std::string message) {
+    AdmissionResponse response;
+    response.reason = "Forbidden";
+    response.message = std::move(message);
+    return response;
+}
+
+api::Requester requester_of(const kube::UserInfo& user) {
+    api::Requester requester;
+    requester.username = user.username;
+    requester.uid = user.uid;
+    requester.groups = user.groups;
+    requester.extra = user.extra;
+    return requester;
+}
+
+const nlohmann::json* stored_requester(const nlohmann::json& object) {
+    return kube::find_at(object, {"spec", "requester"});
+}
+
+AdmissionResponse stamp(const AdmissionContext& context, const AdmissionRequest& request) {
+    auto response = AdmissionResponse::allow();
+    response.patch = nlohmann::json::array();
+    std::string name = kube::string_at(request.object, {"metadata", "name"});
+    if (name.empty()) {
+        const std::string prefix = kube::string_at(request.object, {"metadata", "generateName"});
+        if (prefix.empty()) return invalid(api::Reason::invalid_spec, "metadata.name: is required");
+        name = prefix + context.random_suffix();
+        response.patch.push_back({{"op", "add"}, {"path", "/metadata/name"}, {"value", name}});
+    }
+    nlohmann::json spec = request.object.value("spec", nlohmann::json::object());
+    if (!spec.is_object()) return invalid(api::Reason::invalid_spec, "spec: must be an object");
+    api::Requester requester = requester_of(request.user);
+    requester.stamped_at = api::format_timestamp(context.clock.now());
+    spec["requester"] = api::to_json(requester);
+    const auto seal = make_seal(context.keys()->current,
+                                {.kind = "DebugRequest", .namespace_name = request.ns, .name = name, .spec = spec});
+    if (!seal) return invalid(api::Reason::invalid_spec, "spec: cannot be sealed (" + seal.error() + ")");
+    spec["requester"]["seal"] = *seal;
+    response.patch.push_back({{"op", "add"}, {"path", "/spec/requester"}, {"value", spec["requester"]}});
+    return response;
+}
+
+AdmissionResponse restore(const AdmissionRequest& request) {
+    auto response = AdmissionResponse::allow();
+    const nlohmann::json* before = stored_requester(request.old_object);
+    const nlohmann::json* after = stored_requester(request.object);
+    const bool same = before == nullptr ? after == nullptr : (after != nullptr && *before == *after);
+    if (same) return response;
+    response.patch = nlohmann::json::array();
+    if (before != nullptr) {
+        response.patch.push_back({{"op", "add"}, {"path", "/spec/requester"}, {"value", *before}});
+    } else {
+        response.patch.push_back({{"op", "remove"}, {"path", "/spec/requester"}});
+    }
+    // Leaving it out is what every second apply does; writing another one is not.
+    if (after != nullptr) {
+        response.warnings.emplace_back("spec.requester is written at admission and cannot be changed; it was restored");
+    }
+    return response;
+}
+
+bool same_user(const api::Requester& requester, const kube::UserInfo& user) {
+    auto left = requester.groups;
+    auto right = user.groups;
+    std::ranges::sort(left);
+    std::ranges::sort(right);
+    return requester.username == user.username && requester.uid == user.uid && left == right &&
+           requester.extra == user.extra;
+}
+
+AdmissionResponse validate_create(const AdmissionContext& context, const AdmissionRequest& request,
+                                  const api::DebugRequest& parsed) {
+    const auto& requester = parsed.spec.requester;
+    const nlohmann::json& spec = request.object["spec"];
+    const IdentityCheck identity = verify_seal(
+        *context.keys(), {.kind = "DebugRequest", .namespace_name = request.ns, .name = parsed.name, .spec = spec});
+    if (!requester || !same_user(*requester, request.user) || identity != IdentityCheck::valid) {
+        return forbidden(
+            "spec.requester is not what Endoscope stamped: another admission plugin changed the request after "
+            "Endoscope's mutating webhook; let Endoscope's run last, or exclude DebugRequests from the other");
+    }
+    auto response = AdmissionResponse::allow();
+    Facts facts{.request = parsed, .identity = identity, .operator_namespace = context.operator_namespace};
+    facts.namespace_labels = context.namespace_labels(request.ns);
+    facts.policies = context.policies();
+    if (const auto denial = expected_denial(facts)) {
+        response.warnings.push_back("this request will be denied: " + std::string(to_string(denial->reason)) + ": " +
+                                    denial->message);
+    }
+    return response;
+}
+
+}  // namespace
+
+AdmissionResponse mutate_debug_request(const AdmissionContext& context, const AdmissionRequest& request) {
+    if (!request.subresource.empty()) return AdmissionResponse::allow();
+    if (request.operation == "CREATE") return stamp(context, request);
+    if (request.operation == "UPDATE") return restore(request);
+    return AdmissionResponse::allow();
+}
+
+AdmissionResponse validate_debug_request(const AdmissionContext& context, const AdmissionRequest& request) {
+    if (!request.subresource.empty()) return AdmissionResponse::allow();
+    if (request.operation == "UPDATE") {
+        const nlohmann::json* before = stored_requester(request.old_object);
+        const nlohmann::json* after = stored_requester(request.object);
+        const bool same = before == nullptr ? after == nullptr : (after != nullptr && *before == *after);
+        // The rest of the spec is immutable by the CRD's own rule, so it was judged when it was created.
+        return same ? AdmissionResponse::allow() : forbidden("spec.requester cannot be changed");
+    }
+    if (request.operation != "CREATE") return AdmissionResponse::allow();
+    const auto parsed = api::parse_debug_request(request.object);
+    if (!parsed) return invalid(api::Reason::invalid_spec, parsed.error().text());
+    const auto problems = api::validate(*parsed);
+    if (!problems.empty()) {
+        std::string text;
+        for (const auto& problem : problems) text += (text.empty() ? "" : "; ") + problem.text();
+        return invalid(api::Reason::invalid_spec, text);
+    }
+    const auto image = parse_image_reference(parsed->spec.image);
+    if (!image) return invalid(api::Reason::invalid_image_reference, "spec.image: " + image.error());
+    return validate_create(context, request, *parsed);
+}
+
+}  // namespace endoscope::controller

@@ -1,0 +1,42 @@
+#include "controller/audit.hpp"
+
+#include "kube/base/log.hpp"
+
+namespace endoscope::controller {
+
+std::string render_audit(const AuditRecord& record, kube::WallTime now) {
+    std::string line = R"({"time":")" + kube::format_micro_time(now) + R"(","logger":"audit")";
+    const auto add = [&line](std::string_view key, const std::string& value) {
+        if (value.empty()) return;
+        line.append(",\"").append(key).append("\":\"").append(kube::log::escape(value)).append("\"");
+    };
+    add("event", record.event);
+    add("request", record.request);
+    add("requestUID", record.request_uid);
+    add("requester", record.requester);
+    if (!record.groups.empty()) {
+        line += ",\"groups\":[";
+        for (std::size_t i = 0; i < record.groups.size(); ++i) {
+            line += i == 0 ? "\"" : ",\"";
+            line += kube::log::escape(record.groups[i]) + "\"";
+        }
+        line += "]";
+    }
+    add("onBehalfOf", record.on_behalf_of);
+    add("pod", record.pod);
+    add("container", record.container);
+    add("image", record.image);
+    add("policy", record.policy);
+    add("phase", record.phase);
+    add("reason", record.reason);
+    add("message", record.message);
+    return line + "}";
+}
+
+AuditLog::AuditLog(kube::Clock& clock, Sink sink) : clock_(clock), sink_(std::move(sink)) {}
+
+void AuditLog::write(const AuditRecord& record) {
+    sink_(render_audit(record, clock_.now()));
+}
+
+}  // namespace endoscope::controller

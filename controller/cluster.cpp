@@ -1,0 +1,168 @@
+#include "controller/cluster.hpp"
+
+#include "kube/base/json.hpp"
+#include "kube/base/log.hpp"
+
+namespace endoscope::controller {
+namespace asio = boost::asio;
+
+namespace {
+
+std::string pod_path(const std::string& ns, const std::string& name) {
+    return "/api/v1/namespaces/" + kube::percent_encode(ns) + "/pods/" + kube::percent_encode(name);
+}
+
+kube::Result<PodView> to_pod(const std::string& body) {
+    const auto json = kube::parse_json(body);
+    if (!json) return std::unexpected(json.error());
+    auto pod = parse_pod(*json);
+    if (!pod)
+        return kube::fail(kube::ErrorKind::malformed, "the API server's Pod cannot be read: " + pod.error().text());
+    return std::move(*pod);
+}
+
+/// The status as a merge patch: absent fields are null, so that nothing stale (or written by somebody else) survives.
+nlohmann::json status_patch(const api::DebugRequestStatus& status) {
+    nlohmann::json patch = {{"phase", nullptr},      {"reason", nullptr},      {"message", nullptr},
+                            {"policy", nullptr},     {"image", nullptr},       {"targets", nullptr},
+                            {"startedAt", nullptr},  {"finishedAt", nullptr},  {"expiresAt", nullptr},
+                            {"conditions", nullptr}, {"logsCommand", nullptr}, {"attachCommand", nullptr}};
+    const nlohmann::json present = api::to_json(status);
+    for (const auto& [key, value] : present.items()) patch[key] = value;
+    return patch;
+}
+
+}  // namespace
+
+asio::awaitable<kube::Result<PodView>> Cluster::get_pod(std::string ns, std::string name, std::stop_token stop) {
+    kube::ApiRequest request;
+    request.path = pod_path(ns, name);
+    const auto body = co_await client_.call(std::move(request), stop);
+    if (!body) co_return std::unexpected(body.error());
+    co_return to_pod(*body);
+}
+
+asio::awaitable<kube::Result<api::Labels>> Cluster::get_namespace_labels(std::string ns, std::stop_token stop) {
+    kube::ApiRequest request;
+    request.path = "/api/v1/namespaces/" + kube::percent_encode(ns);
+    const auto body = co_await client_.call(std::move(request), stop);
+    if (!body) co_return std::unexpected(body.error());
+    const auto json = kube::parse_json(*body);
+    if (!json) co_return std::unexpected(json.error());
+    api::Labels labels;
+    const auto* found = kube::find_at(*json, {"metadata", "labels"});
+    if (found != nullptr && found->is_object()) {
+        for (const auto& [key, value] : found->items()) {
+            if (value.is_string()) labels[key] = value.get<std::string>();
+        }
+    }
+    co_return labels;
+}
+
+asio::awaitable<kube::Result<std::vector<std::shared_ptr<const CompiledPolicy>>>> Cluster::list_policies(
+    std::stop_token stop) {
+    kube::ApiRequest request;
+    request.path = "/apis/endoscope.dev/v1alpha1/debugpolicies";
+    const auto body = co_await client_.call(std::move(request), stop);
+    if (!body) co_return std::unexpected(body.error());
+    const auto json = kube::parse_json(*body);
+    if (!json) co_return std::unexpected(json.error());
+    std::vector<std::shared_ptr<const CompiledPolicy>> policies;
+    const auto* items = kube::find_at(*json, {"items"});
+    if (items != nullptr && items->is_array()) {
+        for (const auto& item : *items) policies.push_back(CompiledPolicy::from_json(item));
+    }
+    co_return policies;
+}
+
+asio::awaitable<Authorization> Cluster::review(nlohmann::json attributes, api::Requester requester,
+                                               std::stop_token stop) {
+    // "If you specify User but not Groups, it is interpreted as a user with no groups": always send all we know.
+    const nlohmann::json review = {{"apiVersion", "authorization.k8s.io/v1"},
+                                   {"kind", "SubjectAccessReview"},
+                                   {"spec",
+                                    {{"user", requester.username},
+                                     {"uid", requester.uid},
+                                     {"groups", requester.groups},
+                                     {"extra", requester.extra},
+                                     {"resourceAttributes", std::move(attributes)}}}};
+    kube::ApiRequest request;
+    request.method = "POST";
+    request.path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+    request.body = kube::dump_json(review);
+    request.idempotent = true;
+    const auto body = co_await client_.call(std::move(request), stop);
+    if (!body) {
+        if (body.error().kind != kube::ErrorKind::cancelled) {
+            kube::log::warn("reconciler", "access review failed; not taken as an allowance",
+                            {{"error", body.error().message}});
+        }
+        co_return Authorization::failed;
+    }
+    const auto json = kube::parse_json(*body);
+    if (!json) co_return Authorization::failed;
+    const auto is_true = [&](std::string_view field) {
+        const auto* value = kube::find_at(*json, {"status", field});
+        return value != nullptr && value->is_boolean() && value->get<bool>();
+    };
+    if (is_true("allowed") && !is_true("denied")) co_return Authorization::allowed;
+    // A decision that an evaluation error cut short may be a wrong "no", but never a "yes".
+    if (!kube::string_at(*json, {"status", "evaluationError"}).empty() && !is_true("denied")) {
+        co_return Authorization::failed;
+    }
+    co_return Authorization::denied;
+}
+
+asio::awaitable<Authorization> Cluster::may_patch_pod(api::Requester requester, std::string ns, std::string pod,
+                                                      std::stop_token stop) {
+    nlohmann::json attributes = {{"namespace", ns}, {"verb", "patch"},    {"group", ""},
+                                 {"version", "v1"}, {"resource", "pods"}, {"subresource", "ephemeralcontainers"},
+                                 {"name", pod}};
+    co_return co_await review(std::move(attributes), std::move(requester), stop);
+}
+
+asio::awaitable<Authorization> Cluster::may_use_policy(api::Requester requester, std::string ns, std::string policy,
+                                                       std::stop_token stop) {
+    nlohmann::json attributes = {{"namespace", ns},
+                                 {"verb", "use"},
+                                 {"group", std::string(api::kGroup)},
+                                 {"resource", "debugpolicies"},
+                                 {"name", policy}};
+    co_return co_await review(std::move(attributes), std::move(requester), stop);
+}
+
+asio::awaitable<kube::Result<PodView>> Cluster::inject(std::string ns, std::string pod, std::string pod_uid,
+                                                       nlohmann::json container, bool dry_run, std::stop_token stop) {
+    const nlohmann::json patch = {{"metadata", {{"uid", pod_uid}}},
+                                  {"spec", {{"ephemeralContainers", nlohmann::json::array({std::move(container)})}}}};
+    kube::ApiRequest request;
+    request.method = "PATCH";
+    request.path = pod_path(ns, pod) + "/ephemeralcontainers";
+    request.query = {{"fieldValidation", "Strict"}};
+    if (dry_run) request.query.emplace_back("dryRun", "All");
+    request.content_type = kube::patch::kStrategicMerge;
+    request.body = kube::dump_json(patch);
+    request.idempotent = true;
+    const auto body = co_await client_.call(std::move(request), stop);
+    if (!body) co_return std::unexpected(body.error());
+    co_return to_pod(*body);
+}
+
+asio::awaitable<kube::Result<std::string>> Cluster::write_status(std::string ns, std::string name, std::string uid,
+                                                                 api::DebugRequestStatus status, std::stop_token stop) {
+    const nlohmann::json patch = {{"metadata", {{"uid", uid}}}, {"status", status_patch(status)}};
+    kube::ApiRequest request;
+    request.method = "PATCH";
+    request.path = "/apis/endoscope.dev/v1alpha1/namespaces/" + kube::percent_encode(ns) + "/debugrequests/" +
+                   kube::percent_encode(name) + "/status";
+    request.content_type = kube::patch::kMerge;
+    request.body = kube::dump_json(patch);
+    request.idempotent = true;
+    const auto body = co_await client_.call(std::move(request), stop);
+    if (!body) co_return std::unexpected(body.error());
+    const auto json = kube::parse_json(*body);
+    if (!json) co_return std::unexpected(json.error());
+    co_return kube::string_at(*json, {"metadata", "resourceVersion"});
+}
+
+}  // namespace endoscope::controller

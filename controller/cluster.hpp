@@ -1,0 +1,55 @@
+#pragma once
+
+#include "api/debug_request.hpp"
+#include "api/label_selector.hpp"
+#include "controller/pod_view.hpp"
+#include "controller/policy.hpp"
+#include "controller/verdict.hpp"
+#include "kube/client/client.hpp"
+
+#include <boost/asio/awaitable.hpp>
+#include <nlohmann/json.hpp>
+
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace endoscope::controller {
+
+/// Every call that reconciling a request makes to the API server, one function each.
+class Cluster {
+  public:
+    explicit Cluster(kube::Client& client) : client_(client) {}
+
+    boost::asio::awaitable<kube::Result<PodView>> get_pod(std::string ns, std::string name, std::stop_token stop);
+    /// Labels of a namespace, read live.
+    boost::asio::awaitable<kube::Result<api::Labels>> get_namespace_labels(std::string ns, std::stop_token stop);
+    /// All policies, read live and consistently: before a denial that a cache lagging behind could have caused.
+    boost::asio::awaitable<kube::Result<std::vector<std::shared_ptr<const CompiledPolicy>>>> list_policies(
+        std::stop_token stop);
+
+    /// May the requester `patch pods/ephemeralcontainers` on that very Pod?
+    boost::asio::awaitable<Authorization> may_patch_pod(api::Requester requester, std::string ns, std::string pod,
+                                                        std::stop_token stop);
+    /// May the requester `use` that DebugPolicy in that namespace?
+    boost::asio::awaitable<Authorization> may_use_policy(api::Requester requester, std::string ns, std::string policy,
+                                                         std::stop_token stop);
+
+    /// Adds `container` to the Pod by one strategic merge PATCH that carries the Pod's UID. With a name and content
+    /// that depend only on request and Pod, sending it twice adds nothing. Returns the Pod as it then is.
+    boost::asio::awaitable<kube::Result<PodView>> inject(std::string ns, std::string pod, std::string pod_uid,
+                                                         nlohmann::json container, bool dry_run, std::stop_token stop);
+
+    /// Records `status`, provided the request is still the one with `uid`. Returns the resourceVersion written.
+    boost::asio::awaitable<kube::Result<std::string>> write_status(std::string ns, std::string name, std::string uid,
+                                                                   api::DebugRequestStatus status,
+                                                                   std::stop_token stop);
+
+  private:
+    boost::asio::awaitable<Authorization> review(nlohmann::json attributes, api::Requester requester,
+                                                 std::stop_token stop);
+    kube::Client& client_;
+};
+
+}  // namespace endoscope::controller

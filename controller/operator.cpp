@@ -1,0 +1,231 @@
+#include "controller/operator.hpp"
+
+#include "kube/base/json.hpp"
+#include "kube/base/log.hpp"
+#include "kube/runtime/admission.hpp"
+#include "kube/runtime/controller.hpp"
+#include "kube/runtime/endpoints.hpp"
+#include "kube/runtime/reflector.hpp"
+#include "kube/runtime/store.hpp"
+#include "kube/runtime/work_queue.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <random>
+
+namespace endoscope::controller {
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr kube::Duration kSyncPoll = std::chrono::milliseconds(20);
+
+api::Labels project_labels(const nlohmann::json& object) {
+    api::Labels labels;
+    const auto* found = kube::find_at(object, {"metadata", "labels"});
+    if (found == nullptr || !found->is_object()) return labels;
+    for (const auto& [key, value] : found->items()) {
+        if (value.is_string()) labels[key] = value.get<std::string>();
+    }
+    return labels;
+}
+
+/// The characters that Kubernetes itself uses for generated names: no vowels, nothing that looks like another.
+std::string random_suffix() {
+    static constexpr std::string_view kAlphabet = "bcdfghjklmnpqrstvwxz2456789";
+    std::random_device random;
+    std::uniform_int_distribution<std::size_t> pick(0, kAlphabet.size() - 1);
+    std::string suffix;
+    for (int i = 0; i < 5; ++i) suffix += kAlphabet[pick(random)];
+    return suffix;
+}
+
+kube::ReflectorOptions collection(std::string name, std::string path, std::uint64_t seed) {
+    kube::ReflectorOptions options;
+    options.name = std::move(name);
+    options.path = std::move(path);
+    options.seed = seed;
+    return options;
+}
+
+}  // namespace
+
+struct Operator::Parts {
+    Parts(asio::any_io_executor executor_in, kube::Client& client_in, kube::Clock& clock_in, kube::Registry registry_in,
+          std::shared_ptr<const SealKeyRing> keys_in, AuditLog& audit_in, OperatorOptions options_in)
+        : executor(executor_in),
+          client(client_in),
+          clock(clock_in),
+          registry(std::move(registry_in)),
+          keys(std::move(keys_in)),
+          audit(audit_in),
+          options(std::move(options_in)),
+          metrics(registry),
+          queue_metrics(kube::make_queue_metrics(registry, "debugrequest")),
+          controller_metrics(
+              kube::make_controller_metrics(registry, "debugrequest", options.max_concurrent_reconciles)),
+          queue(executor, clock, queue_metrics.get()),
+          requests(
+              [](const nlohmann::json& object) { return std::pair(kube::object_key(object), project_request(object)); },
+              kube::object_key),
+          policies(
+              [](const nlohmann::json& object) {
+                  return std::pair(kube::object_key(object), CachedPolicy{CompiledPolicy::from_json(object)});
+              },
+              kube::object_key),
+          namespaces(
+              [](const nlohmann::json& object) { return std::pair(kube::object_key(object), project_labels(object)); },
+              kube::object_key),
+          request_reflector(client, clock, requests,
+                            collection("debugrequests", "/apis/endoscope.dev/v1alpha1/debugrequests", 1)),
+          policy_reflector(client, clock, policies,
+                           collection("debugpolicies", "/apis/endoscope.dev/v1alpha1/debugpolicies", 2)),
+          namespace_reflector(client, clock, namespaces, collection("namespaces", "/api/v1/namespaces", 3)),
+          cluster(client),
+          events(executor, client, clock, "endoscope.dev/operator", options.instance),
+          follower(executor, client, clock, [this](const std::string& key) { queue.add(key); }),
+          reconciler({.clock = clock,
+                      .cluster = cluster,
+                      .requests = requests,
+                      .policies = policies,
+                      .namespaces = namespaces,
+                      .follower = follower,
+                      .events = events,
+                      .metrics = metrics,
+                      .audit = audit,
+                      .keys = [this] { return keys; },
+                      .operator_namespace = options.ns}),
+          controller("debugrequest", queue, reconciler, clock, *controller_metrics),
+          caches(executor),
+          workers(executor) {
+        requests.on_change([this](const std::string& key, const auto& before, const auto& after) {
+            const auto phase = [](const auto& request) {
+                return request ? std::string(to_string(request->phase)) : std::string();
+            };
+            const std::string ns = key.substr(0, key.find('/'));
+            metrics.request_moved(ns, phase(before), phase(after));
+            queue.add(key);
+        });
+        policies.on_change([this](const std::string&, const auto&, const auto&) { count_policies(); });
+    }
+
+    void count_policies() {
+        std::size_t accepted = 0;
+        std::size_t invalid = 0;
+        for (const auto& cached : policies.list()) (cached->policy->error() ? invalid : accepted) += 1;
+        metrics.policies(accepted, invalid);
+    }
+
+    bool synced() const {
+        return request_reflector.synced() && policy_reflector.synced() && namespace_reflector.synced();
+    }
+
+    asio::any_io_executor executor;
+    kube::Client& client;
+    kube::Clock& clock;
+    kube::Registry registry;
+    std::shared_ptr<const SealKeyRing> keys;
+    AuditLog& audit;
+    OperatorOptions options;
+    Metrics metrics;
+    std::unique_ptr<kube::QueueObserver> queue_metrics;
+    std::unique_ptr<kube::ControllerObserver> controller_metrics;
+    kube::WorkQueue queue;
+    kube::Store<StoredRequest> requests;
+    kube::Store<CachedPolicy> policies;
+    kube::Store<api::Labels> namespaces;
+    kube::Reflector request_reflector;
+    kube::Reflector policy_reflector;
+    kube::Reflector namespace_reflector;
+    Cluster cluster;
+    kube::EventRecorder events;
+    PodFollower follower;
+    RequestReconciler reconciler;
+    kube::Controller controller;
+    kube::TaskGroup caches;
+    kube::TaskGroup workers;
+};
+
+Operator::Operator(asio::any_io_executor executor, kube::Client& client, kube::Clock& clock, kube::Registry registry,
+                   std::shared_ptr<const SealKeyRing> keys, AuditLog& audit, OperatorOptions options)
+    : parts_(std::make_unique<Parts>(std::move(executor), client, clock, std::move(registry), std::move(keys), audit,
+                                     std::move(options))) {}
+
+Operator::~Operator() = default;
+
+bool Operator::synced() const {
+    return parts_->synced();
+}
+
+asio::awaitable<void> Operator::run(std::stop_token stop) {
+    Parts& p = *parts_;
+    std::stop_source cache_stop;
+    std::stop_source event_stop;
+    p.caches.spawn("debugrequests", p.request_reflector.run(cache_stop.get_token()));
+    p.caches.spawn("debugpolicies", p.policy_reflector.run(cache_stop.get_token()));
+    p.caches.spawn("namespaces", p.namespace_reflector.run(cache_stop.get_token()));
+    p.caches.spawn("events", p.events.run(event_stop.get_token()));
+    // No verdict before every cache is complete.
+    while (!p.synced() && !stop.stop_requested()) co_await kube::sleep_for(p.clock, kSyncPoll, stop);
+    if (!stop.stop_requested()) {
+        kube::log::info("operator", "caches are synced; reconciling",
+                        {{"requests", p.requests.size()}, {"policies", p.policies.size()}});
+        for (int i = 0; i < p.options.max_concurrent_reconciles; ++i)
+            p.workers.spawn("worker", p.controller.work(stop));
+    }
+    co_await p.workers.join();
+    co_await p.follower.stop();
+    cache_stop.request_stop();
+    event_stop.request_stop();
+    co_await p.caches.join();
+}
+
+kube::HttpHandler Operator::admission_handler() const {
+    Parts& p = *parts_;
+    const AdmissionContext context{.clock = p.clock,
+                                   .keys = [&p] { return p.keys; },
+                                   .policies =
+                                       [&p] {
+                                           std::vector<std::shared_ptr<const CompiledPolicy>> all;
+                                           for (const auto& cached : p.policies.list()) all.push_back(cached->policy);
+                                           return all;
+                                       },
+                                   .namespace_labels = [&p](const std::string& ns) -> std::optional<api::Labels> {
+                                       const auto labels = p.namespaces.get(ns);
+                                       if (!labels) return std::nullopt;
+                                       return *labels;
+                                   },
+                                   .random_suffix = random_suffix,
+                                   .operator_namespace = p.options.ns};
+    std::map<std::string, kube::AdmissionFunction> functions;
+    functions[std::string(kMutatePath)] = [context](const kube::AdmissionRequest& request) {
+        return mutate_debug_request(context, request);
+    };
+    functions[std::string(kValidatePath)] = [context](const kube::AdmissionRequest& request) {
+        return validate_debug_request(context, request);
+    };
+    return kube::make_admission_handler(
+        p.clock, std::move(functions),
+        [&p](const std::string& path, const kube::AdmissionRequest& request, const kube::AdmissionResponse& response,
+             kube::Duration elapsed) {
+            const std::string webhook = path == kMutatePath ? "mutate" : "validate";
+            p.metrics.admission(webhook, request.operation, response.allowed, elapsed);
+            if (webhook != "validate" || request.operation != "CREATE" || request.dry_run) return;
+            AuditRecord record;
+            record.event = "admitted";
+            record.request = request.ns + "/" + kube::string_at(request.object, {"metadata", "name"});
+            record.requester = request.user.username;
+            record.groups = request.user.groups;
+            record.image = kube::string_at(request.object, {"spec", "image"});
+            record.pod = kube::string_at(request.object, {"spec", "target", "podName"});
+            if (!response.allowed) record.reason = "Refused";
+            record.message = response.message;
+            p.audit.write(record);
+        });
+}
+
+kube::HttpHandler Operator::metrics_handler() const {
+    return kube::make_metrics_handler(parts_->registry, nullptr);
+}
+
+}  // namespace endoscope::controller

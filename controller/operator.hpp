@@ -1,0 +1,53 @@
+#pragma once
+
+#include "controller/admission.hpp"
+#include "controller/audit.hpp"
+#include "controller/reconciler.hpp"
+#include "kube/base/task_group.hpp"
+#include "kube/client/client.hpp"
+#include "kube/net/http.hpp"
+#include "kube/runtime/events.hpp"
+#include "kube/runtime/metrics.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+
+namespace endoscope::controller {
+
+struct OperatorOptions {
+    std::string ns = "endoscope-system";  ///< Where its Secrets live, and where nothing is ever injected.
+    std::string instance;                 ///< Reporting instance of Events: host name and process.
+    int max_concurrent_reconciles = 16;
+};
+
+/// The whole operator but for its listeners and its process: caches, queue, reconciler, admission. It runs on whatever
+/// `Client` and `Clock` it is given, so that it runs unchanged on the wire and in a test.
+class Operator {
+  public:
+    Operator(boost::asio::any_io_executor executor, kube::Client& client, kube::Clock& clock, kube::Registry registry,
+             std::shared_ptr<const SealKeyRing> keys, AuditLog& audit, OperatorOptions options);
+    ~Operator();
+    Operator(const Operator&) = delete;
+    Operator& operator=(const Operator&) = delete;
+
+    /// Keeps the caches, reconciles, writes Events, until `stop`; then lets running reconciles finish and flushes.
+    boost::asio::awaitable<void> run(std::stop_token stop);
+
+    /// All caches have had their first complete list.
+    bool synced() const;
+    /// Answers the webhooks' reviews.
+    kube::HttpHandler admission_handler() const;
+    /// Answers /metrics.
+    kube::HttpHandler metrics_handler() const;
+
+  private:
+    struct Parts;
+    std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace endoscope::controller

@@ -1,0 +1,54 @@
+#pragma once
+
+#include "controller/pod_view.hpp"
+#include "kube/base/task_group.hpp"
+#include "kube/client/client.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <stop_token>
+#include <string>
+
+namespace endoscope::controller {
+
+/// Watches only the Pods that are being debugged, each by a field selector on its name, so that memory and traffic do
+/// not depend on how many Pods the cluster has. Requests for the same Pod share one watch.
+class PodFollower {
+  public:
+    /// Called with a request's key whenever its Pod changed.
+    using Notify = std::function<void(const std::string& request_key)>;
+
+    PodFollower(boost::asio::any_io_executor executor, kube::Client& client, kube::Clock& clock, Notify notify);
+    ~PodFollower();
+    PodFollower(const PodFollower&) = delete;
+    PodFollower& operator=(const PodFollower&) = delete;
+
+    /// Follows the Pod on behalf of a request, from the state `seen` (its resourceVersion) on. Idempotent.
+    void follow(const std::string& request_key, PodView seen);
+    /// The request does not need it any more; the watch ends with its last request.
+    void unfollow(const std::string& request_key);
+    /// The Pod of that request as last seen; null when it is gone or not followed.
+    std::shared_ptr<const PodView> pod(const std::string& request_key) const;
+
+    /// Ends all watches and waits until they have.
+    boost::asio::awaitable<void> stop();
+    std::size_t watches() const { return watches_.size(); }
+
+  private:
+    class Watch;
+    boost::asio::awaitable<void> run(std::shared_ptr<Watch> watch);
+
+    boost::asio::any_io_executor executor_;
+    kube::Client& client_;
+    kube::Clock& clock_;
+    Notify notify_;
+    kube::TaskGroup tasks_;
+    std::map<std::string, std::shared_ptr<Watch>> watches_;  ///< By "namespace/pod".
+    std::map<std::string, std::string> pod_of_;              ///< Request key to "namespace/pod".
+};
+
+}  // namespace endoscope::controller

@@ -1,0 +1,498 @@
+#include "controller/reconciler.hpp"
+
+#include "controller/injection.hpp"
+#include "controller/status.hpp"
+#include "kube/base/json.hpp"
+#include "kube/base/log.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <charconv>
+
+namespace endoscope::controller {
+namespace asio = boost::asio;
+
+using api::Phase;
+using api::Reason;
+
+namespace {
+
+/// A container that runs this soon after the injection costs one status write less.
+constexpr kube::Duration kStartingGrace = std::chrono::seconds(1);
+/// Look-ups a judgement can ask for: labels, a review for each policy, the Pod. More would be a loop.
+constexpr int kMaxLookUps = 600;
+
+/// Whether a denial with this reason rests on objects that a cache may show too late.
+bool rests_on_cache(Reason reason) {
+    switch (reason) {
+        case Reason::invalid_spec:
+        case Reason::invalid_image_reference:
+        case Reason::identity_missing:
+        case Reason::identity_invalid:
+            return false;
+        default:
+            return true;
+    }
+}
+
+/// Whether the resourceVersion `left` is not older than `right` (comparable numbers, KEP-5504).
+bool not_older(const std::string& left, const std::string& right) {
+    std::uint64_t a = 0;
+    std::uint64_t b = 0;
+    std::from_chars(left.data(), left.data() + left.size(), a);
+    std::from_chars(right.data(), right.data() + right.size(), b);
+    return a >= b;
+}
+
+kube::ReconcileResult again_at(std::optional<api::TimePoint> when, api::TimePoint now) {
+    kube::ReconcileResult result;
+    // A little late rather than a little early: an early look would only ask to come again.
+    if (when)
+        result.requeue_after =
+            std::max<kube::Duration>(*when - now, kube::Duration::zero()) + std::chrono::milliseconds(50);
+    return result;
+}
+
+}  // namespace
+
+RequestReconciler::RequestReconciler(ReconcilerContext context) : context_(std::move(context)) {}
+
+asio::awaitable<RequestReconciler::Outcome> RequestReconciler::reconcile(std::string key, std::stop_token stop) {
+    const Stored stored = context_.requests.get(key);
+    if (!stored || stored->deleting) {
+        forget(key);
+        co_return kube::ReconcileResult();
+    }
+    const auto session = sessions_.find(key);
+    if (session != sessions_.end() && session->second.request_uid != stored->uid) forget(key);
+    const auto recorded = recorded_.find(key);
+    if (recorded != recorded_.end()) {
+        if (recorded->second == stored->uid && !api::is_terminal(stored->phase)) co_return kube::ReconcileResult();
+        recorded_.erase(recorded);
+    }
+    if (sessions_.contains(key)) {
+        auto followed = co_await follow(key, stored, stop);
+        co_return followed;
+    }
+    const bool overdue = stored->phase == Phase::expired && stored->parsed && is_still_running(stored->parsed->status);
+    if (api::is_terminal(stored->phase) && !overdue) co_return kube::ReconcileResult();
+    first_seen_.try_emplace(key, context_.clock.steady_now());
+    auto decided = co_await decide(key, stored, stop);
+    co_return decided;
+}
+
+Facts RequestReconciler::facts_of(const StoredRequest& stored) const {
+    Facts facts{.request = *stored.parsed, .operator_namespace = context_.operator_namespace};
+    const auto object = kube::parse_json(stored.sealed_text);
+    if (object) facts.identity = check_identity(*context_.keys(), "DebugRequest", *object);
+    if (const auto labels = context_.namespaces.get(stored.ns)) facts.namespace_labels = *labels;
+    for (const auto& cached : context_.policies.list()) facts.policies.push_back(cached->policy);
+    return facts;
+}
+
+/// Places that other requests hold: what the cache shows, and what we reserved or finished since.
+Sessions RequestReconciler::count_sessions(const api::DebugRequest& request) const {
+    Sessions sessions;
+    const std::string own_key = request.namespace_name + "/" + request.name;
+    const std::string requester = request.spec.requester ? request.spec.requester->username : "";
+    for (const auto& other : context_.requests.list()) {
+        const std::string key = other->key();
+        if (key == own_key || !other->parsed) continue;
+        const auto session = sessions_.find(key);
+        const bool ours = session != sessions_.end() && session->second.request_uid == other->uid;
+        const auto recorded = recorded_.find(key);
+        if (recorded != recorded_.end() && recorded->second == other->uid) continue;
+        if (!ours && !(api::holds_a_place(other->phase) && !other->parsed->status.targets.empty())) continue;
+        if (ours && session->second.finished) continue;
+        const auto& spec = other->parsed->spec;
+        if (spec.requester && spec.requester->username == requester) ++sessions.by_requester;
+        if (other->ns != request.namespace_name) continue;
+        ++sessions.in_namespace;
+        if (spec.target.pod_name != request.spec.target.pod_name) continue;
+        ++sessions.in_pod;
+        sessions.open_in_containers.push_back(ours ? session->second.target_container : spec.target.container);
+    }
+    return sessions;
+}
+
+asio::awaitable<kube::Result<void>> RequestReconciler::look_up(Facts& facts, Need need, std::stop_token stop) {
+    const api::DebugRequest& request = facts.request;
+    const api::Requester requester = request.spec.requester.value_or(api::Requester());
+    switch (need.what) {
+        case Need::What::namespace_labels: {
+            auto labels = co_await context_.cluster.get_namespace_labels(request.namespace_name, stop);
+            if (!labels) co_return std::unexpected(labels.error());
+            facts.namespace_labels = std::move(*labels);
+            break;
+        }
+        case Need::What::pod_permission: {
+            const auto answer = co_await context_.cluster.may_patch_pod(requester, request.namespace_name,
+                                                                        request.spec.target.pod_name, stop);
+            facts.pod_permission = answer;
+            break;
+        }
+        case Need::What::use_policy: {
+            const auto answer =
+                co_await context_.cluster.may_use_policy(requester, request.namespace_name, need.policy, stop);
+            facts.use_policy[need.policy] = answer;
+            break;
+        }
+        case Need::What::pod: {
+            auto pod = co_await context_.cluster.get_pod(request.namespace_name, request.spec.target.pod_name, stop);
+            if (pod) {
+                facts.pod = std::move(*pod);
+            } else if (pod.error().kind == kube::ErrorKind::not_found) {
+                facts.pod = PodAbsent();
+            } else {
+                co_return std::unexpected(pod.error());
+            }
+            break;
+        }
+    }
+    co_return kube::Result<void>();
+}
+
+asio::awaitable<kube::Result<void>> RequestReconciler::refresh(Facts& facts, std::stop_token stop) {
+    auto policies = co_await context_.cluster.list_policies(stop);
+    if (!policies) co_return std::unexpected(policies.error());
+    auto labels = co_await context_.cluster.get_namespace_labels(facts.request.namespace_name, stop);
+    if (!labels) co_return std::unexpected(labels.error());
+    facts.policies = std::move(*policies);
+    facts.namespace_labels = std::move(*labels);
+    co_return kube::Result<void>();
+}
+
+asio::awaitable<RequestReconciler::Outcome> RequestReconciler::decide(std::string key, Stored stored,
+                                                                      std::stop_token stop) {
+    if (!stored->parsed) {
+        auto denied = co_await deny(key, stored, invalid_spec(stored->parsed.error()), stop);
+        co_return denied;
+    }
+    Facts facts = facts_of(*stored);
+    bool fresh = false;
+    std::optional<Verdict> verdict;
+    for (int step = 0; step < kMaxLookUps && !verdict; ++step) {
+        facts.sessions = count_sessions(facts.request);
+        auto judged = judge(facts);
+        if (const auto* need = std::get_if<Need>(&judged)) {
+            const auto looked_up = co_await look_up(facts, *need, stop);
+            if (!looked_up) co_return std::unexpected(looked_up.error());
+            continue;
+        }
+        auto& decided = std::get<Verdict>(judged);
+        if (!decided.allowed && rests_on_cache(decided.reason) && !fresh) {
+            // A denial is final, so it must not come from a cache that has not seen the policy just applied.
+            const auto refreshed = co_await refresh(facts, stop);
+            if (!refreshed) co_return std::unexpected(refreshed.error());
+            fresh = true;
+            continue;
+        }
+        verdict = std::move(decided);
+    }
+    if (!verdict) co_return kube::fail(kube::ErrorKind::server, "the verdict asked for too many look-ups");
+    if (verdict->reason == Reason::authorization_failed) {
+        co_return kube::fail(kube::ErrorKind::server, verdict->message);  // judged again later, never allowed
+    }
+    // What was injected before a restart is followed to its end, whatever the policy says by now.
+    const auto* pod = std::get_if<PodView>(&facts.pod);
+    if (!verdict->allowed && !stored->parsed->status.targets.empty()) {
+        auto seen =
+            co_await context_.cluster.get_pod(stored->ns, stored->parsed->status.targets.front().pod_name, stop);
+        if (!seen && seen.error().kind != kube::ErrorKind::not_found) co_return std::unexpected(seen.error());
+        if (seen && facts.identity == IdentityCheck::valid && is_injected(*seen, *stored->parsed)) {
+            adopt(key, stored, *verdict, std::move(*seen));
+            auto followed = co_await follow(key, stored, stop);
+            co_return followed;
+        }
+    }
+    const std::string policy = verdict->policy ? verdict->policy->name : "";
+    context_.metrics.verdict(policy, verdict->allowed, std::string(to_string(verdict->reason)));
+    if (!verdict->allowed || pod == nullptr) {
+        auto denied = co_await deny(key, stored, *verdict, stop);
+        co_return denied;
+    }
+    auto injected = co_await inject(key, stored, *verdict, *pod, stop);
+    co_return injected;
+}
+
+void RequestReconciler::adopt(const std::string& key, const Stored& stored, const Verdict& verdict, PodView pod) {
+    Session& session = sessions_[key];
+    session = session_of(*stored->parsed, verdict, pod);
+    session.request_uid = stored->uid;
+    session.injected = true;
+    const api::DebugRequestStatus& recorded = stored->parsed->status;
+    session.start_observed =
+        recorded.phase && *recorded.phase != Phase::starting && *recorded.phase != Phase::injecting;
+    session.finished = api::is_terminal(stored->phase);
+    // The moment of the injection is not on record: a restart gives a slow start a new deadline, never a shorter one.
+    session.injected_at = now();
+    session.injected_steady = context_.clock.steady_now();
+    context_.follower.follow(key, std::move(pod));
+    kube::log::info("reconciler", "found our container in the Pod; nothing is injected again",
+                    {{"request", key}, {"pod", session.pod}, {"container", session.container}});
+}
+
+asio::awaitable<RequestReconciler::Outcome> RequestReconciler::inject(std::string key, Stored stored, Verdict verdict,
+                                                                      PodView pod, std::stop_token stop) {
+    const api::DebugRequest& request = *stored->parsed;
+    const nlohmann::json container = build_ephemeral_container(request, *verdict.container);
+    const std::string name = verdict.container->name;
+    audit(*stored, "verdict", nullptr, "", to_string(verdict.reason), "allowed by policy " + verdict.policy->name);
+    if (const auto* existing = pod.find_ephemeral(name)) {
+        if (!is_same_container(*existing, container)) {
+            Session session = session_of(request, verdict, pod);
+            const auto status = failed_status(request.status, request.generation, session, Reason::injection_rejected,
+                                              "Pod " + pod.name + " already has a container " + name +
+                                                  " with other content, and it cannot be changed; choose another "
+                                                  "spec.containerName in a new request",
+                                              now());
+            auto ended = co_await record_end(key, stored, status, stop);
+            co_return ended;
+        }
+        adopt(key, stored, verdict, std::move(pod));
+        auto followed = co_await follow(key, stored, stop);
+        co_return followed;
+    }
+    // From here on the request holds its place, so that a burst cannot overbook what the verdict counted.
+    Session& session = sessions_[key];
+    session = session_of(request, verdict, pod);
+    session.request_uid = stored->uid;
+    auto rehearsed = co_await context_.cluster.inject(stored->ns, session.pod, session.pod_uid, container, true, stop);
+    if (!rehearsed && !is_dry_run_unsupported(rehearsed.error())) {
+        auto failed = co_await fail_injection(key, stored, std::move(rehearsed.error()), true, stop);
+        co_return failed;
+    }
+    const Stored latest = context_.requests.get(key);
+    if (!latest || latest->uid != stored->uid || latest->deleting) {
+        forget(key);
+        co_return kube::ReconcileResult();
+    }
+    auto injected = co_await context_.cluster.inject(stored->ns, pod.name, pod.uid, container, false, stop);
+    if (!injected) {
+        auto failed = co_await fail_injection(key, stored, std::move(injected.error()), false, stop);
+        co_return failed;
+    }
+    Session& placed = sessions_[key];
+    if (injected->find_ephemeral(name) == nullptr) {
+        sessions_.erase(key);
+        co_return kube::fail(kube::ErrorKind::malformed, "the API server accepted the container but does not show it");
+    }
+    placed.injected = true;
+    placed.injected_at = now();
+    placed.injected_steady = context_.clock.steady_now();
+    const auto seen = first_seen_.find(key);
+    if (seen != first_seen_.end()) context_.metrics.injected(placed.injected_steady - seen->second);
+    first_seen_.erase(key);
+    kube::log::info("reconciler", "injected",
+                    {{"request", key}, {"pod", placed.pod}, {"container", placed.container}, {"image", placed.image}});
+    audit(*stored, "injected", &placed, to_string(Phase::starting), to_string(Reason::injecting), "");
+    emit(*stored, kube::EventType::normal, "Injected", "Inject",
+         "debug container " + placed.container + " was added to Pod " + placed.pod + " (policy " + placed.policy.name +
+             ")");
+    emit_on_pod(context_.events, *stored, placed, kube::EventType::normal, "DebugContainerInjected", "Inject",
+                "debug container " + placed.container + " was added for DebugRequest " + stored->name + " of " +
+                    request.spec.requester->username);
+    context_.follower.follow(key, std::move(*injected));
+    auto followed = co_await follow(key, stored, stop);
+    co_return followed;
+}
+
+asio::awaitable<RequestReconciler::Outcome> RequestReconciler::fail_injection(std::string key, Stored stored,
+                                                                              kube::Error error, bool dry_run,
+                                                                              std::stop_token stop) {
+    const Session session = sessions_[key];
+    sessions_.erase(key);  // the place is free again
+    const auto refusal = classify_refusal(error);
+    if (!refusal) co_return std::unexpected(std::move(error));  // judged anew after the back-off
+    kube::log::info("reconciler", "injection refused",
+                    {{"request", key}, {"dryRun", dry_run}, {"error", error.message}});
+    if (refusal->denied) {
+        Verdict verdict;
+        verdict.reason = refusal->reason;
+        verdict.message = refusal->message;
+        verdict.policy = session.policy;
+        verdict.image = session.image;
+        auto denied = co_await deny(key, stored, std::move(verdict), stop);
+        co_return denied;
+    }
+    const auto status = failed_status(stored->parsed->status, stored->parsed->generation, session, refusal->reason,
+                                      refusal->message, now());
+    auto ended = co_await record_end(key, stored, status, stop);
+    co_return ended;
+}
+
+asio::awaitable<RequestReconciler::Outcome> RequestReconciler::deny(std::string key, Stored stored, Verdict verdict,
+                                                                    std::stop_token stop) {
+    const api::DebugRequestStatus before = stored->parsed ? stored->parsed->status : api::DebugRequestStatus();
+    const std::int64_t generation = stored->parsed ? stored->parsed->generation : 0;
+    auto ended = co_await record_end(key, stored, denied_status(before, generation, verdict, now()), stop);
+    co_return ended;
+}
+
+/// Records the end of a request that has no container.
+asio::awaitable<RequestReconciler::Outcome> RequestReconciler::record_end(std::string key, Stored stored,
+                                                                          api::DebugRequestStatus status,
+                                                                          std::stop_token stop) {
+    const auto written = co_await context_.cluster.write_status(stored->ns, stored->name, stored->uid, status, stop);
+    if (!written) {
+        if (written.error().kind == kube::ErrorKind::not_found) co_return kube::ReconcileResult();
+        co_return std::unexpected(written.error());
+    }
+    const std::string phase(to_string(*status.phase));
+    const std::string reason(to_string(*status.reason));
+    recorded_[key] = stored->uid;
+    first_seen_.erase(key);
+    context_.metrics.request_finished(stored->ns, phase, reason);
+    kube::log::info("reconciler", "request ended",
+                    {{"request", key}, {"phase", phase}, {"reason", reason}, {"message", status.message}});
+    audit(*stored, *status.phase == Phase::denied ? "verdict" : "ended", nullptr, phase, reason, status.message);
+    emit(*stored, kube::EventType::warning, reason, *status.phase == Phase::denied ? "Judge" : "Inject",
+         status.message);
+    co_return kube::ReconcileResult();
+}
+
+asio::awaitable<RequestReconciler::Outcome> RequestReconciler::follow(std::string key, Stored stored,
+                                                                      std::stop_token stop) {
+    const Session session = sessions_[key];
+    if (!session.injected || !stored->parsed) co_return kube::ReconcileResult();
+    const api::DebugRequest& request = *stored->parsed;
+    const auto pod = context_.follower.pod(key);
+    const Observation seen{
+        .pod = pod.get(),
+        .pod_uid = session.pod_uid,
+        .container = session.container,
+        .mode = request.spec.mode,
+        .requested_at = api::parse_timestamp(request.creation_timestamp).value_or(session.injected_at),
+        .injected_at = session.injected_at,
+        .now = now(),
+        .start_deadline_seconds = session.start_deadline_seconds,
+        .deadline_seconds = session.deadline_seconds};
+    Progress progress = assess(seen);
+    const api::DebugRequestStatus before = session.written ? *session.written : request.status;
+    if (before.phase == Phase::expired) progress = keep_expired(std::move(progress));
+    const auto status = session_status(request, before, session, progress, pod.get(), now());
+
+    const kube::Duration since_injection = context_.clock.steady_now() - session.injected_steady;
+    if (progress.phase == Phase::starting && !before.phase && since_injection < kStartingGrace) {
+        kube::ReconcileResult soon;
+        soon.requeue_after = kStartingGrace - since_injection;
+        co_return soon;
+    }
+    const bool tampered = session.written && not_older(stored->resource_version, session.written_version) &&
+                          stored->resource_version != session.written_version && request.status != *session.written;
+    if (!session.written ? status != request.status : (status != *session.written || tampered)) {
+        const auto written =
+            co_await context_.cluster.write_status(stored->ns, stored->name, stored->uid, status, stop);
+        if (!written) {
+            if (written.error().kind == kube::ErrorKind::not_found) co_return kube::ReconcileResult();
+            co_return std::unexpected(written.error());
+        }
+        if (tampered)
+            audit(*stored, "tampered", &session, to_string(progress.phase), to_string(progress.reason), status.message);
+        Session& mine = sessions_[key];
+        mine.written = status;
+        mine.written_version = *written;
+    }
+    announce(*stored, session, progress, before);
+    if (api::is_terminal(progress.phase) && !progress.still_running) {
+        recorded_[key] = stored->uid;
+        context_.metrics.session_not_overdue(key);
+        context_.follower.unfollow(key);
+        sessions_.erase(key);
+        co_return kube::ReconcileResult();
+    }
+    co_return again_at(progress.next_check, now());
+}
+
+void RequestReconciler::announce(const StoredRequest& stored, const Session& session, const Progress& progress,
+                                 const api::DebugRequestStatus& before) {
+    const std::string key = stored.key();
+    const std::string phase(to_string(progress.phase));
+    const std::string reason(to_string(progress.reason));
+    Session& mine = sessions_[key];
+    if (progress.state == "Running") {
+        context_.metrics.session_active(key, {.ns = stored.ns,
+                                              .request = stored.name,
+                                              .pod = session.pod,
+                                              .container = session.container,
+                                              .policy = session.policy.name,
+                                              .profile = std::string(to_string(session.profile))});
+    } else {
+        context_.metrics.session_over(key);
+    }
+    if (progress.phase == Phase::running && !mine.start_observed) {
+        mine.start_observed = true;
+        context_.metrics.started(context_.clock.steady_now() - session.injected_steady);
+        kube::log::info("reconciler", "container started",
+                        {{"request", key}, {"pod", session.pod}, {"container", session.container}});
+        audit(stored, "started", &session, phase, reason, progress.message);
+        emit(stored, kube::EventType::normal, reason, "Start", progress.message);
+    }
+    if (progress.still_running) context_.metrics.session_overdue(key, stored.ns);
+    const bool ended_before = before.phase && api::is_terminal(*before.phase);
+    if (!api::is_terminal(progress.phase) || mine.finished || ended_before) return;
+    mine.finished = true;
+    context_.metrics.request_finished(stored.ns, phase, reason);
+    const auto started = api::parse_timestamp(progress.started_at);
+    const auto finished = api::parse_timestamp(progress.finished_at);
+    if (started && finished && *finished >= *started) context_.metrics.session_ended(*finished - *started);
+    kube::log::info("reconciler", "request ended",
+                    {{"request", key}, {"phase", phase}, {"reason", reason}, {"message", progress.message}});
+    audit(stored, progress.phase == Phase::expired ? "expired" : "ended", &session, phase, reason, progress.message);
+    const auto type = progress.phase == Phase::succeeded ? kube::EventType::normal : kube::EventType::warning;
+    emit(stored, type, reason, "End", progress.message);
+    emit_on_pod(context_.events, stored, session, type, reason, "End",
+                "debug container " + session.container + " of DebugRequest " + stored.name + ": " + progress.message);
+}
+
+void RequestReconciler::forget(const std::string& key) {
+    context_.follower.unfollow(key);
+    context_.metrics.session_over(key);
+    context_.metrics.session_not_overdue(key);
+    sessions_.erase(key);
+    recorded_.erase(key);
+    first_seen_.erase(key);
+}
+
+void RequestReconciler::emit(const StoredRequest& stored, kube::EventType type, std::string_view reason,
+                             std::string_view action, const std::string& note) {
+    context_.events.record({.regarding = {.api_version = std::string(api::kApiVersion),
+                                          .kind = "DebugRequest",
+                                          .ns = stored.ns,
+                                          .name = stored.name,
+                                          .uid = stored.uid,
+                                          .resource_version = stored.resource_version,
+                                          .field_path = {}},
+                            .related = std::nullopt,
+                            .type = type,
+                            .reason = std::string(reason),
+                            .action = std::string(action),
+                            .note = note});
+}
+
+void RequestReconciler::audit(const StoredRequest& stored, std::string event, const Session* session,
+                              std::string_view phase, std::string_view reason, const std::string& message) {
+    AuditRecord record;
+    record.event = std::move(event);
+    record.request = stored.key();
+    record.request_uid = stored.uid;
+    if (stored.parsed && stored.parsed->spec.requester) {
+        record.requester = stored.parsed->spec.requester->username;
+        record.groups = stored.parsed->spec.requester->groups;
+    }
+    if (session != nullptr) {
+        record.pod = session->pod;
+        record.container = session->container;
+        record.image = session->image;
+        record.policy = session->policy.name;
+    } else if (stored.parsed) {
+        record.pod = stored.parsed->spec.target.pod_name;
+        record.image = stored.parsed->spec.image;
+    }
+    record.phase = phase;
+    record.reason = reason;
+    record.message = message;
+    context_.audit.write(record);
+}
+
+}  // namespace endoscope::controller

@@ -1,0 +1,94 @@
+#pragma once
+
+#include "api/debug_request.hpp"
+#include "controller/audit.hpp"
+#include "controller/cluster.hpp"
+#include "controller/metrics.hpp"
+#include "controller/pod_follower.hpp"
+#include "controller/progress.hpp"
+#include "controller/session.hpp"
+#include "controller/stored_request.hpp"
+#include "controller/verdict.hpp"
+#include "kube/runtime/controller.hpp"
+#include "kube/runtime/events.hpp"
+#include "kube/runtime/store.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <unordered_map>
+
+namespace endoscope::controller {
+
+/// A policy in the cache.
+struct CachedPolicy {
+    std::shared_ptr<const CompiledPolicy> policy;
+};
+
+/// What the reconciler reads and tells. Everything outlives it.
+struct ReconcilerContext {
+    kube::Clock& clock;
+    Cluster& cluster;
+    const kube::Store<StoredRequest>& requests;
+    const kube::Store<CachedPolicy>& policies;
+    const kube::Store<api::Labels>& namespaces;
+    PodFollower& follower;
+    kube::EventRecorder& events;
+    Metrics& metrics;
+    AuditLog& audit;
+    /// The keys of the seal as they are now.
+    std::function<std::shared_ptr<const SealKeyRing>()> keys;
+    std::string operator_namespace;
+};
+
+/// Carries one DebugRequest from its verdict to its recorded end (design: life cycle).
+/// Two parts: `decide` judges and injects, `follow` reads the Pod and records. Both may be repeated at any point: the
+/// container's name depends only on request and Pod, so nothing is injected twice.
+class RequestReconciler final : public kube::Reconciler {
+  public:
+    explicit RequestReconciler(ReconcilerContext context);
+
+    boost::asio::awaitable<kube::Result<kube::ReconcileResult>> reconcile(std::string key,
+                                                                          std::stop_token stop) override;
+
+  private:
+    using Outcome = kube::Result<kube::ReconcileResult>;
+    using Stored = std::shared_ptr<const StoredRequest>;
+
+    boost::asio::awaitable<Outcome> decide(std::string key, Stored stored, std::stop_token stop);
+    boost::asio::awaitable<Outcome> inject(std::string key, Stored stored, Verdict verdict, PodView pod,
+                                           std::stop_token stop);
+    boost::asio::awaitable<Outcome> follow(std::string key, Stored stored, std::stop_token stop);
+    boost::asio::awaitable<Outcome> deny(std::string key, Stored stored, Verdict verdict, std::stop_token stop);
+    boost::asio::awaitable<Outcome> fail_injection(std::string key, Stored stored, kube::Error error, bool dry_run,
+                                                   std::stop_token stop);
+    /// Adds to `facts` what `need` names.
+    boost::asio::awaitable<kube::Result<void>> look_up(Facts& facts, Need need, std::stop_token stop);
+    /// Replaces what came from caches by what the API server says now.
+    boost::asio::awaitable<kube::Result<void>> refresh(Facts& facts, std::stop_token stop);
+    boost::asio::awaitable<Outcome> record_end(std::string key, Stored stored, api::DebugRequestStatus status,
+                                               std::stop_token stop);
+
+    Facts facts_of(const StoredRequest& stored) const;
+    Sessions count_sessions(const api::DebugRequest& request) const;
+    void adopt(const std::string& key, const Stored& stored, const Verdict& verdict, PodView pod);
+    void forget(const std::string& key);
+    void announce(const StoredRequest& stored, const Session& session, const Progress& progress,
+                  const api::DebugRequestStatus& before);
+    void emit(const StoredRequest& stored, kube::EventType type, std::string_view reason, std::string_view action,
+              const std::string& note);
+    void audit(const StoredRequest& stored, std::string event, const Session* session, std::string_view phase,
+               std::string_view reason, const std::string& message);
+    api::TimePoint now() const { return context_.clock.now(); }
+
+    ReconcilerContext context_;
+    std::unordered_map<std::string, Session> sessions_;  ///< By request key.
+    /// Requests whose end we recorded but whose cached copy does not show it yet: key to UID.
+    std::unordered_map<std::string, std::string> recorded_;
+    std::unordered_map<std::string, kube::SteadyTime> first_seen_;
+};
+
+}  // namespace endoscope::controller

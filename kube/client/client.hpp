@@ -1,0 +1,130 @@
+#pragma once
+
+#include "kube/base/clock.hpp"
+#include "kube/client/token_source.hpp"
+#include "kube/client/watch_decoder.hpp"
+#include "kube/net/http.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include <functional>
+#include <list>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace kube {
+
+/// Query parameters in order; values are percent-encoded by the client.
+using Query = std::vector<std::pair<std::string, std::string>>;
+
+/// The media types of PATCH.
+namespace patch {
+inline constexpr std::string_view kMerge = "application/merge-patch+json";
+inline constexpr std::string_view kStrategicMerge = "application/strategic-merge-patch+json";  ///< built-in types only
+inline constexpr std::string_view kJson = "application/json-patch+json";
+inline constexpr std::string_view kApply = "application/apply-patch+yaml";  ///< needs `fieldManager`
+}  // namespace patch
+
+struct ApiRequest {
+    std::string method = "GET";
+    std::string path;  ///< Percent-encoded where needed, without query.
+    Query query;
+    std::string body;
+    std::string content_type = "application/json";
+    /// The write may be sent twice without a second effect, so it is retried after a broken connection. GETs always
+    /// are.
+    bool idempotent = false;
+    std::optional<Duration> timeout;  ///< Instead of the client's default.
+};
+
+/// Told about every attempt: the source of `rest_client_*` metrics.
+class RequestObserver {
+  public:
+    virtual ~RequestObserver() = default;
+    /// `code` is the HTTP status or "<error>" when no response came.
+    virtual void on_request(std::string_view method, std::string_view host, std::string_view code,
+                            Duration elapsed) = 0;
+};
+
+struct ClientOptions {
+    std::string user_agent;                        ///< Becomes the field manager's default and shows in audit logs.
+    std::string field_manager;                     ///< Sent with every write.
+    std::string path_prefix;                       ///< From the kubeconfig's server URL.
+    Duration timeout = std::chrono::seconds(30);   ///< Of one attempt, watches excepted.
+    Duration max_idle = std::chrono::seconds(60);  ///< kube-apiserver closes idle connections after 90 s.
+    Duration max_age = std::chrono::minutes(7);    ///< So that an HA control plane stays balanced without GOAWAY.
+    std::size_t max_body_bytes = std::size_t{256} << 20;
+    int max_attempts = 10;
+    RequestObserver* observer = nullptr;  ///< Must outlive the client.
+};
+
+/// A running watch on its own connection.
+class WatchStream {
+  public:
+    WatchStream(std::unique_ptr<HttpClientConnection> connection, Clock& clock, Duration limit);
+    ~WatchStream();
+    WatchStream(const WatchStream&) = delete;
+    WatchStream& operator=(const WatchStream&) = delete;
+
+    /// The next document, valid until the next call; nothing at a clean end of stream or once the limit has passed.
+    boost::asio::awaitable<Result<std::optional<std::string_view>>> next(std::stop_token stop);
+
+  private:
+    std::unique_ptr<HttpClientConnection> connection_;
+    WatchLines lines_;
+    bool limit_passed_ = false;
+    std::unique_ptr<Timer> limit_;
+};
+
+/// Talks to one API server over HTTP/1.1: a pool of keep-alive connections, deadlines, typed errors, bounded retries.
+/// Not thread-safe: everything runs on the I/O thread. Calls may run at the same time, each on its own connection.
+class Client {
+  public:
+    Client(std::shared_ptr<Transport> transport, Clock& clock, ClientOptions options,
+           std::unique_ptr<TokenSource> token = nullptr);
+    ~Client();
+    Client(const Client&) = delete;
+    Client& operator=(const Client&) = delete;
+
+    /// Sends and returns the body of a 2xx answer. Retries 429 and 5xx that carry `Retry-After`, and broken connections
+    /// where that is safe; anything else comes back as a typed error at once. A stop cancels at every point.
+    boost::asio::awaitable<Result<std::string>> call(ApiRequest request, std::stop_token stop = {});
+
+    /// GET of a list whose body is handed over piece by piece (see `ListSplitter`). Never retried here.
+    boost::asio::awaitable<Result<void>> stream(ApiRequest request, std::function<Result<void>(std::string_view)> sink,
+                                                std::stop_token stop = {});
+
+    /// Opens a watch. `request.query` must hold `watch=1`; `limit` bounds its life on our side, because HTTP/1.1 has no
+    /// PING and a dead peer is silent.
+    boost::asio::awaitable<Result<std::unique_ptr<WatchStream>>> watch(ApiRequest request, Duration limit,
+                                                                       std::stop_token stop);
+
+    std::string_view host() const;
+    std::size_t idle_connections() const { return idle_.size(); }
+
+  private:
+    struct Pooled;
+    struct Attempt;
+    boost::asio::awaitable<Result<std::unique_ptr<Pooled>>> acquire(bool fresh_only);
+    boost::asio::awaitable<Attempt> attempt(const ApiRequest& request, bool fresh_only, std::stop_token stop);
+    void release(std::unique_ptr<Pooled> connection);
+    HttpRequest to_http(const ApiRequest& request) const;
+    void observe(const ApiRequest& request, std::string_view code, SteadyTime started);
+
+    std::shared_ptr<Transport> transport_;
+    Clock& clock_;
+    ClientOptions options_;
+    std::unique_ptr<TokenSource> token_;
+    std::list<std::unique_ptr<Pooled>> idle_;  ///< Most recently used first.
+};
+
+/// Percent-encodes everything but unreserved characters (RFC 3986).
+std::string percent_encode(std::string_view text);
+
+}  // namespace kube

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "kube/base/clock.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace kube {
+
+/// Where the bearer token comes from, asked before every request.
+class TokenSource {
+  public:
+    virtual ~TokenSource() = default;
+    /// The token, or "" for none.
+    virtual std::string token() = 0;
+    /// The server answered 401: forget what is cached.
+    virtual void reject() {}
+};
+
+std::unique_ptr<TokenSource> make_static_token(std::string token);
+
+/// A projected service-account token: re-read when older than 50 s (they rotate at 80 % of an hour) and after a 401.
+/// An unreadable or empty file keeps the last good token. Source: client-go transport/token_source.go.
+std::unique_ptr<TokenSource> make_file_token(Clock& clock, std::function<Result<std::string>()> read_file);
+
+}  // namespace kube

@@ -1,0 +1,32 @@
+#pragma once
+
+#include "kube/base/clock.hpp"
+
+#include <string>
+#include <vector>
+
+namespace kube {
+
+/// A certificate and its private key (ECDSA P-256), both PEM.
+struct KeyPair {
+    std::string certificate_pem;
+    std::string key_pem;
+};
+
+struct LeafOptions {
+    std::string common_name;
+    std::vector<std::string> organizations;
+    std::vector<std::string> dns_names;
+    std::vector<std::string> ip_addresses;
+    bool server = true;   ///< extendedKeyUsage serverAuth
+    bool client = false;  ///< extendedKeyUsage clientAuth
+};
+
+/// A self-signed CA, valid from `now` minus five minutes (clock skew) for `lifetime`.
+Result<KeyPair> make_certificate_authority(const std::string& common_name, WallTime now, Duration lifetime);
+/// A leaf signed by `ca`.
+Result<KeyPair> issue_certificate(const KeyPair& ca, const LeafOptions& options, WallTime now, Duration lifetime);
+/// notAfter of the first certificate in `pem`.
+Result<WallTime> certificate_expiry(const std::string& pem);
+
+}  // namespace kube

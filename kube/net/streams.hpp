@@ -1,0 +1,33 @@
+#pragma once
+
+// Private to this folder: byte streams over TCP sockets.
+
+#include "kube/base/clock.hpp"
+#include "kube/net/byte_stream.hpp"
+#include "kube/net/openssl.hpp"
+
+#include <boost/asio/ip/tcp.hpp>
+
+namespace kube {
+
+/// A stream whose TLS handshake is still to be done.
+class TlsByteStream : public ByteStream {
+  public:
+    /// Bounded by ten seconds; the stream is closed when it fails.
+    virtual boost::asio::awaitable<Result<void>> handshake(Clock& clock) = 0;
+};
+
+/// `peer` names the other side in errors, e.g. "127.0.0.1:6443".
+std::unique_ptr<ByteStream> make_tcp_stream(boost::asio::ip::tcp::socket socket, std::string peer);
+/// `ssl` knows already which side it is (connect or accept state).
+std::unique_ptr<TlsByteStream> make_tls_stream(boost::asio::ip::tcp::socket socket, openssl::SslPtr ssl,
+                                               std::string peer);
+
+/// Asio's text without its capital letter, to stand inside a sentence: "connection refused".
+std::string describe(const boost::system::error_code& code);
+/// TCP_NODELAY, keepalive and TCP_USER_TIMEOUT: HTTP/1.1 has no ping of its own to notice a dead peer.
+void set_socket_options(boost::asio::ip::tcp::socket& socket);
+/// "127.0.0.1:80", "[::1]:80".
+std::string host_and_port(const std::string& host, unsigned short port);
+
+}  // namespace kube

@@ -1,0 +1,180 @@
+#!/usr/bin/env bash
+# Tells Endoscope's story once, checks every step of it, and leaves nothing behind.
+#   make demo                   on the built-in model API server (a test double; needs nothing but the build)
+#   make demo CLUSTER=real      on a real kube-apiserver and etcd (needs Go to build them once)
+#   KUBECONFIG=... make demo    on your cluster, in a namespace of the demo's own
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+cluster=${CLUSTER:-}
+[ -n "$cluster" ] || { [ -n "${KUBECONFIG:-}" ] && cluster=yours || cluster=model; }
+work=$(mktemp -d)
+pids=()
+namespace=production
+image=registry.cn-beijing.aliyuncs.com/dotbalo/debug-tools:1.0
+pod=nginx-debug-demo
+
+bold() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+indent() { sed 's/^/    /'; }
+give_up() {
+  printf '\ndemo: %s\n' "$1" >&2
+  for log in operator apiserver kubelet; do
+    [ -s "$work/$log.err" ] && { echo "--- $log" >&2; tail -n 15 "$work/$log.err" >&2; }
+  done
+  exit 1
+}
+# shellcheck disable=SC2317 # called by trap
+clean_up() {
+  local status=$?
+  trap - EXIT INT TERM
+  if [ "$cluster" = yours ]; then
+    admin delete namespace "$namespace" --wait=false >/dev/null 2>&1 || true
+    admin delete debugpolicy "$namespace" >/dev/null 2>&1 || true
+  fi
+  for ((i = ${#pids[@]} - 1; i >= 0; i--)); do
+    kill "${pids[i]}" 2>/dev/null || true
+    wait "${pids[i]}" 2>/dev/null || true
+  done
+  rm -rf "$work"
+  exit "$status"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
+# wait_for SECONDS WHAT COMMAND...: until COMMAND succeeds.
+wait_for() {
+  local limit=$((SECONDS + $1)) what=$2
+  shift 2
+  until "$@" >/dev/null 2>&1; do
+    [ "$SECONDS" -lt "$limit" ] || give_up "timed out waiting for $what"
+    sleep 0.1
+  done
+}
+says_ready() { grep -qx ready "$1"; }
+start() {
+  local name=$1
+  shift
+  "$@" >"$work/$name.out" 2>"$work/$name.err" &
+  pids+=($!)
+}
+admin() { kubectl --kubeconfig "$work/admin.kubeconfig" "$@"; }
+as_alice() { kubectl --kubeconfig "$work/alice.kubeconfig" "$@"; }
+status_of() { admin get debugrequest -n "$namespace" "$1" -o "jsonpath={.status.$2}"; }
+metrics() { curl -sf "http://127.0.0.1:$metrics_port/metrics" | grep '^endoscope_debug_requests_total\|^endoscope_verdicts_total\|^endoscope_admission_requests_total\|^endoscope_.*_duration_seconds_count' || true; }
+free_port() {
+  local port
+  for _ in $(seq 50); do
+    port=$((20000 + RANDOM % 12000))
+    (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
+  done
+}
+
+case $cluster in
+  model)
+    bold "A cluster: the built-in model API server (a test double of kube-apiserver, with a pretend kubelet)"
+    mkdir "$work/cluster"
+    start apiserver build/release/tests/model-apiserver --dir "$work/cluster" --kubelet --exit-with-parent --user alice:developers
+    wait_for 20 "the model API server" says_ready "$work/apiserver.out"
+    cp "$work/cluster/admin.kubeconfig" "$work/cluster/alice.kubeconfig" "$work"
+    ;;
+  real)
+    bold "A cluster: a real kube-apiserver and etcd (no nodes: a pretend kubelet reports the containers' states)"
+    controlplane=$(tests/controlplane/build.sh) || give_up "CLUSTER=real builds kube-apiserver once and needs Go; see the line above"
+    start apiserver "$controlplane" start --dir "$work/cluster" --exit-with-parent
+    wait_for 60 "the API server" says_ready "$work/apiserver.out"
+    cp "$work/cluster/admin.kubeconfig" "$work"
+    "$controlplane" kubeconfig --dir "$work/cluster" --user alice --group developers --out "$work/alice.kubeconfig" >/dev/null
+    start kubelet build/release/tests/test-kubelet --kubeconfig "$work/admin.kubeconfig" --exit-with-parent
+    ;;
+  yours)
+    namespace=endoscope-demo-$RANDOM
+    bold "Your cluster (KUBECONFIG): namespace $namespace, DebugPolicy $namespace, the CRDs and webhooks that point at this machine"
+    kubectl config view --raw --minify --flatten >"$work/admin.kubeconfig"
+    cp "$work/admin.kubeconfig" "$work/alice.kubeconfig"
+    # Your own credentials may impersonate; there is no certificate for alice on a cluster that is not ours.
+    as_alice() { kubectl --kubeconfig "$work/admin.kubeconfig" --as alice --as-group developers --as-group system:authenticated "$@"; }
+    ;;
+  *) give_up "CLUSTER is model, real or yours, not $cluster" ;;
+esac
+unset KUBECONFIG
+
+bold "The operator"
+metrics_port=$(free_port)
+start operator bin/endoscope-operator dev --kubeconfig "$work/admin.kubeconfig" --webhook-port 0 \
+  --metrics-bind-address "127.0.0.1:$metrics_port" --health-probe-bind-address 0
+echo "    \$ endoscope-operator dev --kubeconfig ..."
+wait_for 30 "the operator" says_ready "$work/operator.out"
+echo "    ready"
+
+bold "1. A Pod that somebody will want to debug"
+sed "s/production/$namespace/g" manifests/examples/target-pod.yaml >"$work/pod.yaml"
+admin apply -f "$work/pod.yaml" | indent
+pod_runs() { [ "$(admin get pod -n "$namespace" "$pod" -o 'jsonpath={.status.phase}')" = Running ]; }
+wait_for 90 "Pod $pod to run" pod_runs
+admin get pod -n "$namespace" "$pod" | indent
+
+bold "2. What is allowed there, and alice's rights"
+sed "s/production/$namespace/g" manifests/examples/debugpolicy.yaml | tee "$work/policy.yaml" | grep -v '^ *#' | indent
+admin apply -f "$work/policy.yaml" >/dev/null
+sed "s/namespace: production/namespace: $namespace/" manifests/examples/rbac-alice.yaml | admin apply -f - | indent
+
+before=$(metrics)
+bold "3. alice asks"
+sed "s/namespace: production/namespace: $namespace/" manifests/examples/debugrequest.yaml >"$work/request.yaml"
+request=$(sed -n "s/^  name: \(.*\)/\1/p" "$work/request.yaml" | head -n 1)
+grep -v '^ *#' "$work/request.yaml" | indent
+echo
+as_alice apply -f "$work/request.yaml" | indent
+
+bold "4. Its status, as it moves"
+seen=
+for _ in $(seq 600); do
+  phase=$(status_of "$request" phase)
+  if [ "$phase" != "$seen" ]; then
+    printf '    %-10s %s\n' "${phase:-Pending}" "$(status_of "$request" message)"
+    seen=$phase
+  fi
+  case $phase in Succeeded | Failed | Denied | Expired) break ;; esac
+  if [ "$cluster" = yours ] && [ "$phase" = Running ]; then break; fi # a real shell waits for its user
+  sleep 0.1
+done
+[ "$cluster" = yours ] || [ "$phase" = Succeeded ] || give_up "the request ended as '$phase', not Succeeded: $(status_of "$request" message)"
+[ "$(admin get debugrequest -n "$namespace" "$request" -o 'jsonpath={.spec.requester.username}')" = alice ] || give_up "the requester is not alice"
+
+bold "5. What the operator logged"
+grep "request=$namespace/$request " "$work/operator.err" | indent || give_up "the operator logged nothing about it"
+
+bold "6. The Pod's new ephemeral container, with the name that only this request and this Pod give"
+container=$(status_of "$request" 'targets[0].containerName')
+[ -n "$container" ] || give_up "the status names no container"
+injected=$(admin get pod -n "$namespace" "$pod" -o 'jsonpath={range .spec.ephemeralContainers[*]}{.name}{"\n"}{end}')
+[ "$injected" = "$container" ] || give_up "the Pod has the ephemeral containers '$injected', not exactly $container"
+admin get pod -n "$namespace" "$pod" -o "jsonpath={range .spec.ephemeralContainers[*]}name: {.name}{'\n'}image: {.image}{'\n'}targetContainerName: {.targetContainerName}{'\n'}securityContext: {.securityContext}{'\n'}{end}" | indent
+[ "$(admin get pod -n "$namespace" "$pod" -o 'jsonpath={.spec.ephemeralContainers[0].image}')" = "$image" ] || give_up "another image was injected"
+admin get debugrequests -n "$namespace" | indent
+
+bold "7. Events"
+has_event() { admin get events -n "$namespace" -o 'jsonpath={range .items[*]}{.involvedObject.kind}/{.reason}{"\n"}{end}' | grep -qx "$1"; }
+wait_for 10 "the Event on the request" has_event DebugRequest/Injected
+wait_for 10 "the Event on the Pod" has_event Pod/DebugContainerInjected
+admin get events -n "$namespace" -o 'custom-columns=TYPE:.type,REASON:.reason,KIND:.involvedObject.kind,MESSAGE:.message' | cut -c1-150 | indent
+
+bold "8. Somebody asks for an image that is not allowed"
+sed "s/namespace: production/namespace: $namespace/" manifests/examples/debugrequest-denied.yaml >"$work/denied.yaml"
+denied=$(sed -n "s/^  name: \(.*\)/\1/p" "$work/denied.yaml" | head -n 1)
+as_alice apply -f "$work/denied.yaml" 2>&1 | indent
+is_denied() { [ "$(status_of "$denied" phase)" = Denied ]; }
+wait_for 15 "the denial" is_denied
+[ "$(status_of "$denied" reason)" = ImageNotAllowed ] || give_up "denied as $(status_of "$denied" reason), not ImageNotAllowed"
+printf '    %s/%s: %s\n' "$(status_of "$denied" phase)" "$(status_of "$denied" reason)" "$(status_of "$denied" message)"
+
+bold "9. The metrics that changed"
+after=$(metrics)
+changed=$(diff <(echo "$before") <(echo "$after") | sed -n 's/^> //p' || true)
+echo "$changed" | grep -q '^endoscope_debug_requests_total.*phase="Denied",reason="ImageNotAllowed"' || give_up "the denial is not in the metrics"
+echo "$changed" | indent
+
+bold "10. The audit log"
+grep "\"request\":\"$namespace/$request\"" "$work/operator.out" | cut -c1-220 | indent
+
+bold "Done: one container injected, one request denied, all of it on record."

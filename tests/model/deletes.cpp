@@ -1,0 +1,208 @@
+#include "tests/model/event_views.hpp"
+#include "tests/model/selector.hpp"
+#include "tests/model/writes.hpp"
+
+namespace model {
+
+namespace asio = boost::asio;
+
+namespace {
+
+/// Kinds whose DELETE answers with the object instead of a Status.
+bool returns_object(const ResourceInfo& info) {
+    return !info.custom && (info.kind == "Pod" || info.kind == "Service" || info.kind == "ServiceAccount");
+}
+
+Json success(const ResourceInfo& info, const Json& object) {
+    Json details = {{"name", string_at(object, {"metadata", "name"})},
+                    {"kind", info.resource},
+                    {"uid", string_at(object, {"metadata", "uid"})}};
+    if (!info.group.empty()) details["group"] = info.group;
+    return {{"kind", "Status"},
+            {"apiVersion", "v1"},
+            {"metadata", Json::object()},
+            {"status", "Success"},
+            {"details", std::move(details)}};
+}
+
+long long pod_grace(const Json& pod, const std::optional<long long>& wanted) {
+    const std::string phase = string_at(pod, {"status", "phase"});
+    // Nobody runs it, so nobody has to stop it.
+    if (string_at(pod, {"spec", "nodeName"}).empty() || phase == "Succeeded" || phase == "Failed") return 0;
+    if (wanted) return *wanted;
+    const Json* own = find_at(pod, {"spec", "terminationGracePeriodSeconds"});
+    return own != nullptr && own->is_number_integer() ? own->get<long long>() : 30;
+}
+
+}  // namespace
+
+Outcome<Writes::DeleteOptions> Writes::parse_delete_options(const Request& request) const {
+    DeleteOptions out;
+    if (!request.body.empty()) {
+        auto body = parse_body(request);
+        if (!body) return std::unexpected(body.error());
+        if (!body->is_object()) return std::unexpected(bad_request("DeleteOptions must be a JSON object"));
+        out.uid = string_at(*body, {"preconditions", "uid"});
+        out.resource_version = string_at(*body, {"preconditions", "resourceVersion"});
+        const Json* grace = find_at(*body, {"gracePeriodSeconds"});
+        if (grace != nullptr && grace->is_number_integer()) out.grace = grace->get<long long>();
+        const std::string policy = string_at(*body, {"propagationPolicy"});
+        if (!policy.empty() && policy != "Background" && policy != "Orphan" && policy != "Foreground") {
+            return std::unexpected(invalid("meta.k8s.io", "DeleteOptions", "",
+                                           {unsupported_field("propagationPolicy", quote(policy),
+                                                              {"Background", "Foreground", "Orphan", "nil"})}));
+        }
+    }
+    if (const std::string text = request.query.get("gracePeriodSeconds"); !text.empty()) {
+        long long seconds = 0;
+        for (const char c : text) {
+            if (c < '0' || c > '9' || seconds > 1000000) {
+                return std::unexpected(bad_request("gracePeriodSeconds must be a non-negative integer"));
+            }
+            seconds = seconds * 10 + (c - '0');
+        }
+        out.grace = seconds;
+    }
+    return out;
+}
+
+Outcome<Json> Writes::commit_removal(const Request& request, const Object& existing, const DeleteOptions& options) {
+    const ResourceInfo& info = *request.resource;
+    const std::string name = string_at(*existing, {"metadata", "name"});
+    const std::string ns = info.namespaced ? string_at(*existing, {"metadata", "namespace"}) : "";
+    const auto precondition = [&](const char* what, const std::string& wanted,
+                                  const char* key) -> std::optional<ApiError> {
+        const std::string current = string_at(*existing, {"metadata", key});
+        if (wanted.empty() || wanted == current) return std::nullopt;
+        const std::string hint = std::string(what) == "UID" ? "The object might have been deleted and then recreated"
+                                                            : "The object might have been modified";
+        return conflict(info.group, info.kind, name,
+                        std::string("the ") + what + " in the precondition (" + wanted + ") does not match the " +
+                            what + " in record (" + current + "). " + hint);
+    };
+    if (auto problem = precondition("UID", options.uid, "uid")) return std::unexpected(*problem);
+    if (auto problem = precondition("ResourceVersion", options.resource_version, "resourceVersion")) {
+        return std::unexpected(*problem);
+    }
+    const bool pod = info.kind == "Pod" && !info.custom;
+    const bool space = info.kind == "Namespace" && !info.custom;
+    const long long grace = pod ? pod_grace(*existing, options.grace) : 0;
+    const bool finalized = !array_at(*existing, {"metadata", "finalizers"}).empty();
+    if (grace == 0 && !finalized && !space) {
+        if (!request.dry_run()) {
+            cluster_.storage.remove(info.storage, ns, name);
+            cluster_.finish_namespace(ns);
+        }
+        if (!returns_object(info)) return success(info, *existing);
+        Json last = to_view(info, *existing);
+        set_default(last["metadata"], "deletionTimestamp", cluster_.now());
+        last["metadata"]["deletionGracePeriodSeconds"] = 0;
+        const Json* generation = find_at(last, {"metadata", "generation"});
+        if (pod && generation != nullptr && string_at(*existing, {"metadata", "deletionTimestamp"}).empty()) {
+            last["metadata"]["generation"] = generation->get<long long>() + 1;
+        }
+        return last;
+    }
+    Json marked = *existing;
+    Json& meta = marked["metadata"];
+    const bool terminating = !string_at(meta, {"deletionTimestamp"}).empty();
+    const Json* left = find_at(meta, {"deletionGracePeriodSeconds"});
+    const bool shorter = pod && left != nullptr && left->is_number_integer() && grace < left->get<long long>();
+    if (!terminating || shorter) {
+        meta["deletionTimestamp"] = format_time(cluster_.clock.now() + std::chrono::seconds(grace));
+        if (!space) meta["deletionGracePeriodSeconds"] = grace;
+        const Json* generation = find_at(meta, {"generation"});
+        if (!terminating && generation != nullptr && generation->is_number_integer()) {
+            meta["generation"] = generation->get<long long>() + 1;
+        }
+        if (space) marked["status"]["phase"] = "Terminating";
+        if (!request.dry_run()) {
+            const Object put = cluster_.storage.put(info.storage, ns, name, std::move(marked));
+            if (space) cluster_.finish_namespace(name);
+            return to_view(info, *put);
+        }
+    }
+    return to_view(info, marked);
+}
+
+asio::awaitable<Outcome<Json>> Writes::remove_one(Request& request, Object existing, DeleteOptions options) {
+    const ResourceInfo& info = *request.resource;
+    const std::string name = string_at(*existing, {"metadata", "name"});
+    static const std::vector<std::string> kKept = {"default", "kube-system", "kube-public", "kube-node-lease"};
+    if (info.kind == "Namespace" && !info.custom && contains(kKept, name)) {
+        co_return std::unexpected(forbidden("", "namespaces", name, "this namespace may not be deleted"));
+    }
+    AdmissionAttributes admitted = attributes(request, "DELETE", "DeleteOptions");
+    admitted.name = name;
+    admitted.old_object = to_view(info, *existing);
+    auto mutated = co_await admission_.mutate(admitted, request.warnings);
+    if (!mutated) co_return std::unexpected(mutated.error());
+    auto valid = co_await admission_.validate(admitted, request.warnings);
+    if (!valid) co_return std::unexpected(valid.error());
+    const std::string ns = info.namespaced ? string_at(*existing, {"metadata", "namespace"}) : "";
+    const Object current = cluster_.storage.get(info.storage, ns, name);
+    if (!current) co_return std::unexpected(not_found(info.group, info.resource, name));
+    co_return commit_removal(request, current, options);
+}
+
+asio::awaitable<Outcome<Reply>> Writes::remove(Request& request) {
+    const ResourceInfo& info = *request.resource;
+    auto options = parse_delete_options(request);
+    if (!options) co_return std::unexpected(options.error());
+    const Object existing = cluster_.storage.get(info.storage, request.ns, request.info.name);
+    if (!existing) co_return std::unexpected(not_found(info.group, info.resource, request.info.name));
+    auto removed = co_await remove_one(request, existing, *options);
+    if (!removed) co_return std::unexpected(removed.error());
+    co_return reply(200, std::move(*removed));
+}
+
+asio::awaitable<Outcome<Reply>> Writes::remove_collection(Request& request) {
+    const ResourceInfo& info = *request.resource;
+    auto options = parse_delete_options(request);
+    if (!options) co_return std::unexpected(options.error());
+    const auto labels = LabelSelector::parse(request.query.get("labelSelector"));
+    if (!labels) co_return std::unexpected(labels.error());
+    const auto fields = FieldSelector::parse(request.query.get("fieldSelector"));
+    if (!fields) co_return std::unexpected(fields.error());
+    Json items = Json::array();
+    const std::vector<Object> objects = cluster_.storage.list(info.storage, request.ns);
+    for (const Object& object : objects) {
+        const Json view = to_view(info, *object);
+        if (!labels->matches(view) || !fields->matches(view)) continue;
+        auto removed = co_await remove_one(request, object, *options);
+        if (!removed && removed.error().code != 404) co_return std::unexpected(removed.error());
+        items.push_back(view);
+    }
+    co_return reply(200, {{"kind", info.list_kind},
+                          {"apiVersion", info.api_version()},
+                          {"metadata", {{"resourceVersion", std::to_string(cluster_.storage.version())}}},
+                          {"items", std::move(items)}});
+}
+
+asio::awaitable<Outcome<Reply>> Writes::bind(Request& request) {
+    const ResourceInfo& info = *request.resource;
+    auto body = parse_body(request);
+    if (!body) co_return std::unexpected(body.error());
+    const std::string node = string_at(*body, {"target", "name"});
+    if (node.empty()) {
+        co_return std::unexpected(invalid("", "Binding", request.info.name, {required_field("target.name")}));
+    }
+    const Object existing = cluster_.storage.get(info.storage, request.ns, request.info.name);
+    if (!existing) co_return std::unexpected(not_found("", "pods", request.info.name));
+    const std::string current = string_at(*existing, {"spec", "nodeName"});
+    if (!current.empty()) {
+        co_return std::unexpected(
+            conflict("", "pods/binding", request.info.name,
+                     "pod " + request.info.name + " is already assigned to node " + quote(current)));
+    }
+    if (!request.dry_run()) {
+        Json bound = *existing;
+        bound["spec"]["nodeName"] = node;
+        cluster_.storage.put(info.storage, request.ns, request.info.name, std::move(bound));
+    }
+    co_return reply(
+        201,
+        {{"kind", "Status"}, {"apiVersion", "v1"}, {"metadata", Json::object()}, {"status", "Success"}, {"code", 201}});
+}
+
+}  // namespace model

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Builds the tests under ASan and UBSan and runs every one that can run here. Ends with ctest's own summary.
+#   TESTS_LABEL=unit                   only the tests with that label (unit, integration, e2e)
+#   ENDOSCOPE_REQUIRE_CONTROLPLANE=1   fail instead of skipping when the real control plane cannot be had
+set -euo pipefail
+cd "$(dirname "$0")/.."
+jobs=$(nproc)
+mkdir -p build
+
+quietly() {
+  local log=$1
+  shift
+  "$@" >"$log" 2>&1 || { tail -n 60 "$log"; exit 1; }
+}
+
+# The real control plane first: its tests are skipped by one line where Go is missing.
+if binary=$(tests/controlplane/build.sh 2>build/controlplane.log); then
+  export ENDOSCOPE_CONTROLPLANE_BIN=$binary
+else
+  reason=$(tail -n 1 build/controlplane.log)
+  if [ "${ENDOSCOPE_REQUIRE_CONTROLPLANE:-}" = 1 ]; then
+    echo "tests: the real control plane is required here: $reason" >&2
+    exit 1
+  fi
+  echo "tests: skipped against the real API server: $reason"
+fi
+
+echo "tests: building (AddressSanitizer, UndefinedBehaviorSanitizer)"
+quietly build/asan.configure.log cmake --preset asan
+quietly build/asan.build.log cmake --build --preset asan --parallel "$jobs"
+
+label=()
+[ -n "${TESTS_LABEL:-}" ] && label=(-L "$TESTS_LABEL")
+exec ctest --test-dir build/asan --output-on-failure --parallel "$jobs" "${label[@]}"
