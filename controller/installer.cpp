@@ -129,7 +129,9 @@ asio::awaitable<void> remove_webhooks(kube::Client& client, std::string url, std
 }
 
 asio::awaitable<kube::Result<std::string>> check_server(kube::Client& client, std::stop_token stop) {
-    const auto version = co_await client.call(get("/version"), stop);
+    auto first = get("/version");
+    first.max_attempts = 1;  // the caller waits and says for what
+    const auto version = co_await client.call(std::move(first), stop);
     if (!version) co_return std::unexpected(version.error());
     const auto json = kube::parse_json(*version);
     if (!json) co_return std::unexpected(json.error());

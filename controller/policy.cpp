@@ -16,9 +16,11 @@ namespace endoscope::controller {
 namespace {
 
 constexpr std::string_view kSystemNamespace = "kube-system";
-constexpr std::size_t kMaxReasonPattern = 1024;
-constexpr std::int64_t kMaxPlaces = 100000;
-constexpr std::int64_t kMaxStartDeadline = 3600;
+// The same as in the CRD.
+constexpr std::size_t kMaxReasonPattern = 512;  // Characters.
+constexpr std::int64_t kMaxPlacesInPod = 100;
+constexpr std::int64_t kMaxPlaces = 10000;
+constexpr std::int64_t kMaxStartDeadline = 86400;
 
 bool is_glob(std::string_view text) {
     return text.contains('*');
@@ -105,7 +107,7 @@ void check_numbers(Errors& error, const api::DebugPolicySpec& spec) {
     check_range(error, "spec.limits.maxDeadlineSeconds", limits.max_deadline_seconds, 1, deadline);
     check_range(error, "spec.limits.defaultDeadlineSeconds", limits.default_deadline_seconds, 1, deadline);
     check_range(error, "spec.limits.startDeadlineSeconds", limits.start_deadline_seconds, 1, kMaxStartDeadline);
-    check_range(error, "spec.limits.maxPerPod", limits.max_per_pod, 1, kMaxPlaces);
+    check_range(error, "spec.limits.maxPerPod", limits.max_per_pod, 1, kMaxPlacesInPod);
     check_range(error, "spec.limits.maxActivePerNamespace", limits.max_active_per_namespace, 1, kMaxPlaces);
     check_range(error, "spec.limits.maxActivePerRequester", limits.max_active_per_requester, 1, kMaxPlaces);
     check_range(error, "spec.limits.maxPods", limits.max_pods, 1, api::bounds::kMaxPods);
@@ -142,8 +144,8 @@ const ImagePattern* first_match(const std::vector<ImagePattern>& patterns, const
 
 std::unique_ptr<re2::RE2> compile_reason(Errors& error, const std::string& pattern) {
     if (pattern.empty()) return nullptr;
-    if (pattern.size() > kMaxReasonPattern) {
-        fail(error, "spec.reason.pattern", "must be at most 1024 bytes long");
+    if (api::character_count(pattern) > kMaxReasonPattern) {
+        fail(error, "spec.reason.pattern", "must be at most 512 characters long");
         return nullptr;
     }
     re2::RE2::Options options;

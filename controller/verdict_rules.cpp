@@ -42,13 +42,16 @@ RuleResult check_requester(const RuleContext& context) {
     const std::string_view username = context.facts.request.spec.requester->username;
     const api::PolicyRequesters& requesters = context.policy.spec().requesters;
     if (!username.starts_with(kPrefix) || requesters.allow_service_accounts) return std::nullopt;
-    std::string account(username.substr(kPrefix.size()));
-    if (const std::size_t colon = account.find(':'); colon != std::string::npos) account[colon] = '/';
-    if (std::ranges::find(requesters.service_accounts, account) != requesters.service_accounts.end())
-        return std::nullopt;
-    return deny(Reason::requester_not_allowed, "service account " + quoted(account) + " may not debug under " +
-                                                   policy_name(context) +
-                                                   "; list it in requesters.serviceAccounts, or ask as a user");
+    // The user name of "ns/name" is "system:serviceaccount:ns:name". What only looks like one is on no list.
+    const std::string_view account = username.substr(kPrefix.size());
+    const bool listed = std::ranges::any_of(requesters.service_accounts, [&](std::string entry) {
+        if (const std::size_t slash = entry.find('/'); slash != std::string::npos) entry[slash] = ':';
+        return entry == account;
+    });
+    if (listed) return std::nullopt;
+    return deny(Reason::requester_not_allowed,
+                "requester " + quoted(username) + " is a service account, which " + policy_name(context) +
+                    " does not allow; list it in requesters.serviceAccounts as namespace/name, or ask as a user");
 }
 
 // Images.

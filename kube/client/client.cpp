@@ -160,11 +160,12 @@ asio::awaitable<Client::Attempt> Client::attempt(const ApiRequest& request, bool
 
 asio::awaitable<Result<std::string>> Client::call(ApiRequest request, std::stop_token stop) {
     bool fresh_only = false;
+    const int max_attempts = request.max_attempts.value_or(options_.max_attempts);
     for (int number = 1;; ++number) {
         if (stop.stop_requested()) co_return fail(ErrorKind::cancelled, "stopped");
         Attempt tried = co_await attempt(request, fresh_only, stop);
         // The server closes idle connections without telling us; no byte of it was read, so nothing happened there.
-        if (tried.stale && number < options_.max_attempts) {
+        if (tried.stale && number < max_attempts) {
             fresh_only = true;
             continue;
         }
@@ -195,7 +196,7 @@ asio::awaitable<Result<std::string>> Client::call(ApiRequest request, std::stop_
         if (body.error().http_status == 401 && token_) token_->reject();
         if (stop.stop_requested()) co_return fail(ErrorKind::cancelled, "stopped");
         const auto delay = retry_delay(request, body.error());
-        if (!delay || number >= options_.max_attempts) co_return body;
+        if (!delay || number >= max_attempts) co_return body;
         log::debug(
             "client", "retrying",
             {{"method", request.method}, {"path", request.path}, {"attempt", number}, {"error", body.error().message}});

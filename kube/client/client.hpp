@@ -41,6 +41,7 @@ struct ApiRequest {
     /// are.
     bool idempotent = false;
     std::optional<Duration> timeout;  ///< Instead of the client's default.
+    std::optional<int> max_attempts;  ///< Likewise.
 };
 
 /// Told about every attempt: the source of `rest_client_*` metrics.

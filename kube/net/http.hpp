@@ -87,7 +87,7 @@ class HttpResponseWriter {
 struct HttpExchange {
     HttpRequest request;
     std::optional<PeerCertificate> peer;
-    std::stop_token stop;  ///< Requested when the server shuts down: long streams end then.
+    std::stop_token stop;  ///< Requested when the server shuts down or the peer of a stream leaves: streams end then.
 };
 
 using HttpHandler = std::function<boost::asio::awaitable<void>(const HttpExchange&, HttpResponseWriter&)>;
@@ -97,8 +97,8 @@ struct HttpServerOptions {
     std::size_t max_header_bytes = std::size_t{64} << 10;  ///< More answers 431 and closes.
     std::size_t max_connections = 2000;                    ///< More are closed at once.
     Duration header_timeout = std::chrono::seconds(10);  ///< From the first byte of a request to the end of its header.
-    Duration body_timeout = std::chrono::seconds(30);
-    Duration idle_timeout = std::chrono::seconds(120);  ///< Between requests of one connection.
+    Duration body_timeout = std::chrono::seconds(30);    ///< For a whole body, and for each write of an answer.
+    Duration idle_timeout = std::chrono::seconds(120);   ///< Between requests of one connection.
 };
 
 /// Serves connections of a listener until stopped.

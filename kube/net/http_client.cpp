@@ -71,7 +71,10 @@ struct HttpClientConnection::Impl {
             if (progress != wire::Progress::need_input) co_return std::unexpected(malformed(parser->error()));
             const auto more = co_await fill();
             if (!more) co_return std::unexpected(more.error());
-            if (!*more) co_return fail(ErrorKind::transport, "connection closed before the response");
+            if (!*more) {
+                co_return fail(ErrorKind::transport, reached_peer ? "connection closed inside the response head"
+                                                                  : "connection closed before the response");
+            }
         }
     }
 

@@ -9,7 +9,9 @@ cd "$(dirname "$0")/../.."
 cluster=${CLUSTER:-}
 [ -n "$cluster" ] || { [ -n "${KUBECONFIG:-}" ] && cluster=yours || cluster=model; }
 work=$(mktemp -d)
-pids=()
+build=build/release
+# shellcheck source=tests/support/cluster.sh
+. tests/support/cluster.sh
 namespace=production
 image=registry.cn-beijing.aliyuncs.com/dotbalo/debug-tools:1.0
 pod=nginx-debug-demo
@@ -31,60 +33,24 @@ clean_up() {
     admin delete namespace "$namespace" --wait=false >/dev/null 2>&1 || true
     admin delete debugpolicy "$namespace" >/dev/null 2>&1 || true
   fi
-  for ((i = ${#pids[@]} - 1; i >= 0; i--)); do
-    kill "${pids[i]}" 2>/dev/null || true
-    wait "${pids[i]}" 2>/dev/null || true
-  done
+  end_all
   rm -rf "$work"
   exit "$status"
 }
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 
-# wait_for SECONDS WHAT COMMAND...: until COMMAND succeeds.
-wait_for() {
-  local limit=$((SECONDS + $1)) what=$2
-  shift 2
-  until "$@" >/dev/null 2>&1; do
-    [ "$SECONDS" -lt "$limit" ] || give_up "timed out waiting for $what"
-    sleep 0.1
-  done
-}
-says_ready() { grep -qx ready "$1"; }
-start() {
-  local name=$1
-  shift
-  "$@" >"$work/$name.out" 2>"$work/$name.err" &
-  pids+=($!)
-}
-admin() { kubectl --kubeconfig "$work/admin.kubeconfig" "$@"; }
 as_alice() { kubectl --kubeconfig "$work/alice.kubeconfig" "$@"; }
 status_of() { admin get debugrequest -n "$namespace" "$1" -o "jsonpath={.status.$2}"; }
 metrics() { curl -sf "http://127.0.0.1:$metrics_port/metrics" | grep '^endoscope_debug_requests_total\|^endoscope_verdicts_total\|^endoscope_admission_requests_total\|^endoscope_.*_duration_seconds_count' || true; }
-free_port() {
-  local port
-  for _ in $(seq 50); do
-    port=$((20000 + RANDOM % 12000))
-    (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
-  done
-}
-
 case $cluster in
   model)
     bold "A cluster: the built-in model API server (a test double of kube-apiserver, with a pretend kubelet)"
-    mkdir "$work/cluster"
-    start apiserver build/release/tests/model-apiserver --dir "$work/cluster" --kubelet --exit-with-parent --user alice:developers
-    wait_for 20 "the model API server" says_ready "$work/apiserver.out"
-    cp "$work/cluster/admin.kubeconfig" "$work/cluster/alice.kubeconfig" "$work"
+    start_cluster model alice
     ;;
   real)
     bold "A cluster: a real kube-apiserver and etcd (no nodes: a pretend kubelet reports the containers' states)"
-    controlplane=$(tests/controlplane/build.sh) || give_up "CLUSTER=real builds kube-apiserver once and needs Go; see the line above"
-    start apiserver "$controlplane" start --dir "$work/cluster" --exit-with-parent
-    wait_for 60 "the API server" says_ready "$work/apiserver.out"
-    cp "$work/cluster/admin.kubeconfig" "$work"
-    "$controlplane" kubeconfig --dir "$work/cluster" --user alice --group developers --out "$work/alice.kubeconfig" >/dev/null
-    start kubelet build/release/tests/test-kubelet --kubeconfig "$work/admin.kubeconfig" --exit-with-parent
+    start_cluster real alice
     ;;
   yours)
     namespace=endoscope-demo-$RANDOM
@@ -99,11 +65,8 @@ esac
 unset KUBECONFIG
 
 bold "The operator"
-metrics_port=$(free_port)
-start operator bin/endoscope-operator dev --kubeconfig "$work/admin.kubeconfig" --webhook-port 0 \
-  --metrics-bind-address "127.0.0.1:$metrics_port" --health-probe-bind-address 0
 echo "    \$ endoscope-operator dev --kubeconfig ..."
-wait_for 30 "the operator" says_ready "$work/operator.out"
+start_operator bin/endoscope-operator
 echo "    ready"
 
 bold "1. A Pod that somebody will want to debug"

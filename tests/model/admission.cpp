@@ -128,6 +128,7 @@ asio::awaitable<Outcome<WebhookAnswer>> Admission::ask(Webhook webhook, bool mut
         call->url = *url;
         call->url.target += (url->target.find('?') == std::string::npos ? "?" : "&") + std::string("timeout=") +
                             std::to_string(webhook.timeout_seconds) + "s";
+        const std::string full_url = "https://" + url->authority + call->url.target;
         call->tls.ca_pem = webhook.ca_pem;
         call->body = kube::dump_json(admission_review(attributes, uid));
         bool late = false;
@@ -140,9 +141,9 @@ asio::awaitable<Outcome<WebhookAnswer>> Admission::ask(Webhook webhook, bool mut
         if (!call->finished) {
             call->abandoned = true;
             if (call->connection != nullptr) call->connection->close();
-            answer.call_error = "failed to call webhook: Post " + quote(webhook.url) + ": context deadline exceeded";
+            answer.call_error = "failed to call webhook: Post " + quote(full_url) + ": context deadline exceeded";
         } else if (!call->error.empty()) {
-            answer.call_error = "failed to call webhook: Post " + quote(webhook.url) + ": " + call->error;
+            answer.call_error = "failed to call webhook: Post " + quote(full_url) + ": " + call->error;
         } else {
             answer = read_answer(webhook, mutating, uid, call->status, call->answer);
         }

@@ -13,7 +13,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr const char* kCrdTable = "apiextensions.k8s.io/customresourcedefinitions";
-/// Every verb of every resource goes through these two names in 404s of unknown paths.
+/// What go-restful answers outside of the core group.
 constexpr const char* kUnknownPath = "404 page not found\n";
 
 /// `Warning: 299 - "text"` (RFC 7234): quotes and backslashes escaped, line breaks not possible.
@@ -226,7 +226,15 @@ asio::awaitable<void> ApiServer::serve(const kube::HttpExchange& exchange, kube:
     } else if (!request->resource) {
         const bool readable = exchange.request.method == "GET" || exchange.request.method == "HEAD";
         auto known = readable ? non_resource(request->info.path) : std::nullopt;
-        answer = known ? std::move(*known) : text_reply(404, kUnknownPath);
+        if (known) {
+            answer = std::move(*known);
+        } else if (request->info.is_resource && request->info.group.empty()) {
+            const ApiError unknown{404, "NotFound", "the server could not find the requested resource", Json::object(),
+                                   std::nullopt};
+            answer = reply(404, to_status(unknown));
+        } else {
+            answer = text_reply(404, kUnknownPath);
+        }
     } else if (request->info.verb == "watch" && request->info.subresource.empty()) {
         kube::HttpHeaders headers;
         headers.set("Content-Type", "application/json;stream=watch");

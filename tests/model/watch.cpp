@@ -35,11 +35,13 @@ std::string Reads::bookmark_line(const Request& request, std::uint64_t version, 
     const ResourceInfo& info = *request.resource;
     Json object = {{"kind", info.kind},
                    {"apiVersion", info.api_version()},
-                   {"metadata", {{"resourceVersion", std::to_string(version)}, {"creationTimestamp", nullptr}}}};
+                   {"metadata", {{"resourceVersion", std::to_string(version)}}}};
     if (initial_end) object["metadata"]["annotations"] = {{"k8s.io/initial-events-end", "true"}};
-    if (info.kind == "Pod") {
-        object["spec"] = {{"containers", nullptr}};
+    // A skeleton: empty structs are there, lists are null.
+    if (!info.custom && info.has_subresource("status")) {
+        object["spec"] = Json::object();
         object["status"] = Json::object();
+        if (info.kind == "Pod") object["spec"]["containers"] = nullptr;
     }
     bool first = false;
     return event_line(request, "BOOKMARK", object, first);
@@ -87,7 +89,9 @@ asio::awaitable<Outcome<void>> Reads::watch(const Request& request, kube::HttpRe
                                     ? std::chrono::seconds(std::min<std::uint64_t>(**seconds, 86400))
                                     : options_.default_timeout;
     const kube::SteadyTime deadline = started + life;
-    kube::SteadyTime next_bookmark = std::min(started + options_.bookmark_interval, deadline - kLastBookmark);
+    // One every interval, and one shortly before the end where there is time for it.
+    kube::SteadyTime next_bookmark = started + options_.bookmark_interval;
+    if (life > kLastBookmark) next_bookmark = std::min(next_bookmark, deadline - kLastBookmark);
     bool tick = false;
     const auto wake = [this, &tick] {
         tick = true;

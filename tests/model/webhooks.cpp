@@ -120,22 +120,29 @@ WebhookAnswer read_answer(const Webhook& webhook, bool mutating, const std::stri
         return out;
     };
     if (status != 200) {
-        return unusable("failed to call webhook: the server responded with the status code " + std::to_string(status) +
-                        ": " + body.substr(0, 200));
+        return unusable(
+            "failed to call webhook: an error on the server (\"unknown\") has prevented the request from "
+            "succeeding");
     }
     const auto parsed = kube::parse_json(body);
     if (!parsed || !parsed->is_object()) return unusable("failed to call webhook: couldn't get version/kind; not JSON");
     const Json& review = *parsed;
+    if (string_at(review, {"apiVersion"}) == "admission.k8s.io/v1beta1") {
+        return unusable(
+            "failed to call webhook: converting (v1beta1.AdmissionReview) to (v1.AdmissionReview): unknown "
+            "conversion");
+    }
     if (string_at(review, {"apiVersion"}) != "admission.k8s.io/v1" ||
         string_at(review, {"kind"}) != "AdmissionReview") {
         return unusable(
             "received invalid webhook response: expected webhook response of admission.k8s.io/v1, "
             "Kind=AdmissionReview, got " +
-            string_at(review, {"apiVersion"}) + ", Kind=" + string_at(review, {"kind"}));
+            (string_at(review, {"apiVersion"}).empty() ? "/" : string_at(review, {"apiVersion"})) +
+            ", Kind=" + string_at(review, {"kind"}));
     }
     const Json* response = find_at(review, {"response"});
     if (response == nullptr || !response->is_object())
-        return unusable("received invalid webhook response: no response");
+        return unusable("received invalid webhook response: webhook response was absent");
     if (string_at(*response, {"uid"}) != uid) {
         return unusable("received invalid webhook response: expected response.uid=" + quote(uid) + ", got " +
                         quote(string_at(*response, {"uid"})));
@@ -148,8 +155,7 @@ WebhookAnswer read_answer(const Webhook& webhook, bool mutating, const std::stri
     }
     if (has_patch && patch_type != "JSONPatch") {
         return unusable(
-            "received invalid webhook response: webhook returned response.patch but not response.patchType "
-            "JSONPatch");
+            "received invalid webhook response: webhook returned response.patch but not response.patchType");
     }
     if (!has_patch && !patch_type.empty()) {
         return unusable(

@@ -14,6 +14,11 @@ namespace {
 
 constexpr int kUpdateAttempts = 5;
 
+/// Events are validated as core ones, whichever API they come through.
+std::string error_group(const ResourceInfo& info) {
+    return info.group == "events.k8s.io" ? "" : info.group;
+}
+
 /// Equal but for what a write always touches.
 bool same(Json a, Json b) {
     for (Json* one : {&a, &b}) {
@@ -140,7 +145,14 @@ asio::awaitable<Outcome<Reply>> Writes::create(Request& request) {
     if (info.group == "events.k8s.io" && string_at(object, {"eventTime"}).empty()) {
         errors.push_back(required_field("eventTime"));
     }
-    if (!errors.empty()) co_return std::unexpected(invalid(info.group, info.kind, name, errors));
+    if (!errors.empty()) co_return std::unexpected(invalid(error_group(info), info.kind, name, errors));
+    for (const std::string& finalizer : strings_at(stored, {"metadata", "finalizers"})) {
+        if (finalizer.find('/') != std::string::npos) continue;
+        request.warnings.push_back(
+            "metadata.finalizers: " + quote(finalizer) +
+            ": prefer a domain-qualified finalizer name to avoid accidental conflicts with other "
+            "finalizer writers");
+    }
     admitted.name = name;
     admitted.object = to_view(info, stored);
     auto valid = co_await admission_.validate(admitted, request.warnings);
@@ -186,7 +198,7 @@ asio::awaitable<Outcome<Reply>> Writes::change(Request& request, Change wanted, 
         Json stored = from_view(info, object);
         prepare_update(info, request.info.subresource, stored, *existing);
         const FieldErrors errors = validate_update(info, request.info.subresource, stored, *existing);
-        if (!errors.empty()) co_return std::unexpected(invalid(info.group, info.kind, name, errors));
+        if (!errors.empty()) co_return std::unexpected(invalid(error_group(info), info.kind, name, errors));
         admitted.object = to_view(info, stored);
         auto valid = co_await admission_.validate(admitted, request.warnings);
         if (!valid) co_return std::unexpected(valid.error());

@@ -1,0 +1,165 @@
+#include "controller/policy.hpp"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace endoscope::controller {
+namespace {
+
+using nlohmann::json;
+using Selection = CompiledPolicy::Selection;
+
+json minimal() {
+    return json::parse(R"({"metadata":{"name":"p","uid":"u","generation":2,"resourceVersion":"7"},
+        "spec":{"namespaces":{"names":["prod-*"]},"images":{"allow":["busybox:1.*"],"deny":["**:latest"]},
+          "profiles":["restricted"]}})");
+}
+
+struct Row {
+    const char* pointer;
+    const char* value;
+    const char* field;
+};
+
+TEST(Policy, ErrorsNameTheField) {
+    const Row rows[] = {
+        {"/spec/namespaces/names", R"(["Prod"])", "spec.namespaces.names[0]"},
+        {"/spec/namespaces/names", R"(["a","b c*"])", "spec.namespaces.names[1]"},
+        {"/spec/namespaces/names", R"([""])", "spec.namespaces.names[0]"},
+        {"/spec/images/allow", R"(["a","**/x"])", "spec.images.allow[1]"},
+        {"/spec/images/deny", R"(["Docker/x"])", "spec.images.deny[0]"},
+        {"/spec/profiles", R"(["restricted","legacy"])", "spec.profiles[1]"},
+        {"/spec/profiles", R"(["*"])", "spec.profiles[0]"},
+        {"/spec/requesters", R"({"serviceAccounts":["argocd"]})", "spec.requesters.serviceAccounts[0]"},
+        {"/spec/requesters", R"({"serviceAccounts":["*/x"]})", "spec.requesters.serviceAccounts[0]"},
+        {"/spec/runAs", R"({"minUser":-1})", "spec.runAs.minUser"},
+        {"/spec/runAs", R"({"defaultUser":0})", "spec.runAs.defaultUser"},
+        {"/spec/env", R"({"allowedNames":["A=B"]})", "spec.env.allowedNames[0]"},
+        {"/spec/commands", R"([["ps"],[]])", "spec.commands[1]"},
+        {"/spec/targets", R"({"containers":["A"]})", "spec.targets.containers[0]"},
+        {"/spec/targets", R"({"allowServiceAccounts":["a/b"]})", "spec.targets.allowServiceAccounts[0]"},
+        {"/spec/reason", R"j({"pattern":"("})j", "spec.reason.pattern"},
+        {"/spec/reason", R"j({"pattern":"(?=x)"})j", "spec.reason.pattern"},
+        {"/spec/reason", R"({"pattern":"((a{1000}){1000}){1000}"})", "spec.reason.pattern"},
+        {"/spec/limits", R"({"maxDeadlineSeconds":0})", "spec.limits.maxDeadlineSeconds"},
+        {"/spec/limits", R"({"maxDeadlineSeconds":604801})", "spec.limits.maxDeadlineSeconds"},
+        {"/spec/limits", R"({"defaultDeadlineSeconds":-1})", "spec.limits.defaultDeadlineSeconds"},
+        {"/spec/limits", R"({"startDeadlineSeconds":0})", "spec.limits.startDeadlineSeconds"},
+        {"/spec/limits", R"({"maxPerPod":0})", "spec.limits.maxPerPod"},
+        {"/spec/limits", R"({"maxActivePerNamespace":-1})", "spec.limits.maxActivePerNamespace"},
+        {"/spec/limits", R"({"maxActivePerRequester":0})", "spec.limits.maxActivePerRequester"},
+        {"/spec/limits", R"({"maxPods":21})", "spec.limits.maxPods"},
+        {"/spec/unknown", "1", "spec.unknown"},
+        {"/spec/images", "[]", "spec.images"},
+        // Of the API, but not of this version: an error, never passed over.
+        {"/spec/customProfiles", R"([{"name":"x"}])", "spec.customProfiles"},
+        {"/spec/approval", R"({"required":1})", "spec.approval"},
+        {"/spec/approval", "{}", "spec.approval"},
+        {"/spec/onExpiry", R"("Terminate")", "spec.onExpiry"},
+        {"/spec/onExpiry", R"("EvictPod")", "spec.onExpiry"},
+        {"/spec/afterSession", R"("EvictPod")", "spec.afterSession"},
+    };
+    for (const Row& row : rows) {
+        json object = minimal();
+        object[json::json_pointer(row.pointer)] = json::parse(row.value);
+        const auto policy = CompiledPolicy::from_json(object);
+        ASSERT_TRUE(policy->error()) << row.pointer << " " << row.value;
+        EXPECT_EQ(policy->error()->field, row.field) << policy->error()->text();
+    }
+}
+
+TEST(Policy, AcceptsEverythingOfThisVersion) {
+    json object = minimal();
+    object["spec"].update(json::parse(R"({"authorization":"UsePolicy",
+        "requesters":{"serviceAccounts":["argocd/argocd-application-controller"]},"approval":{"required":0},
+        "runAs":{"minUser":0,"defaultUser":1},"env":{"allowedNames":["TERM","LC_*"]},"commands":[["ps"]],
+        "targets":{"containers":["nginx","app-*"],"allowServiceAccounts":["web.x","*"]},
+        "reason":{"pattern":"^[A-Z]+-[0-9]+"},"limits":{"maxDeadlineSeconds":60,"defaultDeadlineSeconds":3600},
+        "onExpiry":"Report","afterSession":"Keep"})"));
+    const auto policy = CompiledPolicy::from_json(object);
+    EXPECT_FALSE(policy->error()) << policy->error()->text();
+    EXPECT_EQ(policy->name(), "p");
+    EXPECT_EQ(policy->uid(), "u");
+    EXPECT_EQ(policy->generation(), 2);
+    EXPECT_EQ(policy->resource_version(), "7");
+}
+
+TEST(Policy, SelectsNamespaces) {
+    struct SelectRow {
+        const char* namespaces;
+        const char* name;
+        Selection expected;
+    };
+    const SelectRow rows[] = {
+        {R"({})", "production", Selection::not_selected},
+        {R"({"selector":{}})", "production", Selection::not_selected},
+        {R"({"names":["production"]})", "production", Selection::selected},
+        {R"({"names":["production"]})", "production-2", Selection::not_selected},
+        {R"({"names":["prod*"]})", "production", Selection::selected},
+        {R"({"names":["prod-*"]})", "production", Selection::not_selected},
+        {R"({"names":["*"]})", "production", Selection::selected},
+        {R"({"selector":{"matchLabels":{"tier":"prod"}}})", "production", Selection::selected},
+        {R"({"selector":{"matchLabels":{"tier":"dev"}}})", "production", Selection::not_selected},
+        {R"({"names":["dev"],"selector":{"matchLabels":{"tier":"prod"}}})", "production", Selection::selected},
+        // Only its own name selects kube-system.
+        {R"({"names":["*"]})", "kube-system", Selection::not_selected},
+        {R"({"names":["kube-*"]})", "kube-system", Selection::not_selected},
+        {R"({"selector":{"matchLabels":{"tier":"prod"}}})", "kube-system", Selection::not_selected},
+        {R"({"names":["kube-system"]})", "kube-system", Selection::selected},
+    };
+    const api::Labels labels{{"tier", "prod"}};
+    for (const SelectRow& row : rows) {
+        json object = minimal();
+        object["spec"]["namespaces"] = json::parse(row.namespaces);
+        const auto policy = CompiledPolicy::from_json(object);
+        EXPECT_EQ(policy->selects(row.name, &labels), row.expected) << row.namespaces << " " << row.name;
+    }
+}
+
+TEST(Policy, AsksForLabelsOnlyWhereTheyDecide) {
+    json object = minimal();
+    EXPECT_EQ(CompiledPolicy::from_json(object)->selects("dev", nullptr), Selection::not_selected);
+    object["spec"]["namespaces"]["selector"] = json::parse(R"({"matchLabels":{"a":"b"}})");
+    EXPECT_EQ(CompiledPolicy::from_json(object)->selects("dev", nullptr), Selection::needs_labels);
+    EXPECT_EQ(CompiledPolicy::from_json(object)->selects("prod-1", nullptr), Selection::selected);
+    EXPECT_EQ(CompiledPolicy::from_json(object)->selects("kube-system", nullptr), Selection::not_selected);
+}
+
+TEST(Policy, AnInvalidOneStillSelectsAndDenies) {
+    const auto latest = *parse_image_reference("x:latest");
+    json wrong_pattern = minimal();
+    wrong_pattern["spec"]["images"]["deny"] = {"**/x", "**:latest"};
+    json wrong_shape = minimal();
+    wrong_shape["spec"]["limits"] = "many";
+    for (const json& object : {wrong_pattern, wrong_shape}) {
+        const auto policy = CompiledPolicy::from_json(object);
+        ASSERT_TRUE(policy->error());
+        EXPECT_EQ(policy->name(), "p");
+        EXPECT_EQ(policy->selects("prod-1", nullptr), Selection::selected);
+        EXPECT_NE(policy->denying(latest), nullptr);
+    }
+    for (const char* text :
+         {"null", "1", "{}", R"({"metadata":1,"spec":2})", R"({"spec":{"namespaces":{"names":"*"}}})"}) {
+        const auto policy = CompiledPolicy::from_json(json::parse(text));
+        EXPECT_EQ(policy->selects("prod-1", nullptr), Selection::not_selected) << text;
+    }
+}
+
+TEST(Policy, ImagesAndReason) {
+    json object = minimal();
+    object["spec"]["reason"] = {{"pattern", "^[A-Z]+-[0-9]+"}};
+    const auto policy = CompiledPolicy::from_json(object);
+    ASSERT_NE(policy->allowing(*parse_image_reference("busybox:1.36")), nullptr);
+    EXPECT_EQ(policy->allowing(*parse_image_reference("busybox:1.36"))->text(), "busybox:1.*");
+    EXPECT_EQ(policy->allowing(*parse_image_reference("busybox")), nullptr);
+    EXPECT_NE(policy->denying(*parse_image_reference("busybox")), nullptr);
+    EXPECT_TRUE(policy->reason_matches("INC-4711: 502 from checkout"));
+    EXPECT_FALSE(policy->reason_matches("see INC-4711"));
+    EXPECT_FALSE(policy->reason_matches(""));
+    EXPECT_TRUE(policy->allows_profile(Profile::restricted));
+    EXPECT_FALSE(policy->allows_profile(Profile::sysadmin));
+    EXPECT_TRUE(CompiledPolicy::from_json(minimal())->reason_matches("anything"));
+}
+
+}  // namespace
+}  // namespace endoscope::controller
