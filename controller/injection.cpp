@@ -97,7 +97,8 @@ Session session_of(const api::DebugRequest& request, const Verdict& verdict, con
         session.warnings = joined(verdict.warnings);
         return session;
     }
-    session.container = container_name(request, pod.uid);
+    session.container = request.status.targets.empty() ? container_name(request, pod.uid)
+                                                       : request.status.targets.front().container_name;
     session.target_container = request.spec.target.container;
     session.policy = request.status.policy.value_or(api::PolicyRef());
     if (!request.status.image.empty()) session.image = request.status.image;

@@ -39,6 +39,7 @@ Progress assess_terminated(const Observation& seen, const PodView::EphemeralStat
     progress.exit_code = status.exit_code;
     progress.finished_at = status.finished_at;
     if (one_of(status.reason, kNeverRan)) {
+        progress.started_at.clear();  // the runtime fills in the epoch
         return ended(std::move(progress), Phase::failed, Reason::start_failed,
                      "the container could not start (" + quoted(status) + "); check spec.command and the image");
     }

@@ -74,8 +74,11 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::reconcile(std::st
         auto followed = co_await follow(key, stored, stop);
         co_return followed;
     }
-    const bool overdue = stored->phase == Phase::expired && stored->parsed && is_still_running(stored->parsed->status);
-    if (api::is_terminal(stored->phase) && !overdue) co_return kube::ReconcileResult();
+    if (stored->phase == Phase::expired && stored->parsed && is_still_running(stored->parsed->status)) {
+        auto resumed = co_await resume_overdue(key, stored, stop);
+        co_return resumed;
+    }
+    if (api::is_terminal(stored->phase)) co_return kube::ReconcileResult();
     first_seen_.try_emplace(key, context_.clock.steady_now());
     auto decided = co_await decide(key, stored, stop);
     co_return decided;
@@ -213,6 +216,29 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::decide(std::strin
     }
     auto injected = co_await inject(key, stored, *verdict, *pod, stop);
     co_return injected;
+}
+
+asio::awaitable<RequestReconciler::Outcome> RequestReconciler::resume_overdue(std::string key, Stored stored,
+                                                                              std::stop_token stop) {
+    const auto& targets = stored->parsed->status.targets;
+    if (targets.empty()) co_return kube::ReconcileResult();
+    auto seen = co_await context_.cluster.get_pod(stored->ns, targets.front().pod_name, stop);
+    if (!seen && seen.error().kind != kube::ErrorKind::not_found) co_return std::unexpected(seen.error());
+    if (seen && is_injected(*seen, *stored->parsed)) {
+        adopt(key, stored, Verdict(), std::move(*seen));
+    } else {
+        // The Pod went while nobody looked, and the container with it: `follow` records that.
+        PodView gone;
+        gone.name = targets.front().pod_name;
+        gone.uid = targets.front().pod_uid;
+        Session& session = sessions_[key];
+        session = session_of(*stored->parsed, Verdict(), gone);
+        session.request_uid = stored->uid;
+        session.injected = true;
+        session.finished = true;
+    }
+    auto followed = co_await follow(key, stored, stop);
+    co_return followed;
 }
 
 void RequestReconciler::adopt(const std::string& key, const Stored& stored, const Verdict& verdict, PodView pod) {

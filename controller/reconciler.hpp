@@ -59,6 +59,8 @@ class RequestReconciler final : public kube::Reconciler {
     using Stored = std::shared_ptr<const StoredRequest>;
 
     boost::asio::awaitable<Outcome> decide(std::string key, Stored stored, std::stop_token stop);
+    /// After a restart: goes on following a container that outlived its deadline. Judges and injects nothing.
+    boost::asio::awaitable<Outcome> resume_overdue(std::string key, Stored stored, std::stop_token stop);
     boost::asio::awaitable<Outcome> inject(std::string key, Stored stored, Verdict verdict, PodView pod,
                                            std::stop_token stop);
     boost::asio::awaitable<Outcome> follow(std::string key, Stored stored, std::stop_token stop);

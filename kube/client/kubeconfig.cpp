@@ -49,7 +49,8 @@ void merge_entries(const json& file, const char* list, const char* content, cons
 /// The content of `key` (a file) or `key`-data (base64), "" when neither is there.
 Result<std::string> material(const json& object, const std::string& key, const std::string& whose,
                              const ConfigSources& sources) {
-    const std::string data = string_at(object, {key + "-data"});
+    std::string data = string_at(object, {key + "-data"});
+    std::erase_if(data, [](char c) { return c == '\n' || c == '\r'; });  // as Go's decoder does
     const std::string path = string_at(object, {key});
     if (!data.empty()) {
         auto decoded = base64_decode(data);

@@ -109,6 +109,13 @@ TEST(Progress, AnInteractiveShellSucceedsWhateverItsExitCode) {
     }
 }
 
+TEST(Progress, AContainerThatCouldNotStartHasNoStart) {
+    PodView::EphemeralStatus failed = status_of(State::terminated, "StartError", 128);
+    failed.started_at = "1970-01-01T00:00:00Z";
+    const PodView pod = pod_with(failed);
+    EXPECT_EQ(at(&pod, seconds(1)).started_at, "");
+}
+
 TEST(Progress, AGoneOrReplacedPodEndsTheSession) {
     EXPECT_EQ(at(nullptr, seconds(1)).reason, Reason::target_gone);
     PodView replaced = pod_with(status_of(State::running));

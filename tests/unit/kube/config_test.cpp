@@ -35,7 +35,7 @@ clusters:
   cluster: {server: "https://dev.example:6443/prefix/", certificate-authority: pki/ca.crt, tls-server-name: api}
 users:
 - name: me
-  user: {client-certificate-data: Y2VydA==, client-key: /abs/key, token: t0ken}
+  user: {client-certificate-data: "Y2V\nydA==\n", client-key: /abs/key, token: t0ken}
 contexts:
 - name: dev
   context: {cluster: dev, user: me, namespace: team}

@@ -98,7 +98,7 @@ asio::awaitable<Result<void>> try_connection(std::string host, TlsServerConfig s
                                              Seen& seen) {
     const auto executor = co_await asio::this_coro::executor;
     const auto clock = make_system_clock(executor);
-    const auto context = context_of(server);
+    auto context = context_of(server);
     auto listener = make_tcp_listener(executor, *clock, "127.0.0.1", 0, [context] { return context; });
     if (!listener) co_return std::unexpected(listener.error());
     test::spawn(executor, serve_one(**listener, seen));
@@ -308,7 +308,7 @@ asio::awaitable<void> large_transfer(Listener& listener, bool& finished) {
 asio::awaitable<void> receive_all() {
     const auto executor = co_await asio::this_coro::executor;
     const auto clock = make_system_clock(executor);
-    const auto context = context_of(serving(pki().server));
+    auto context = context_of(serving(pki().server));
     const auto listener = make_tcp_listener(executor, *clock, "127.0.0.1", 0, [context] { return context; });
     bool finished = false;
     test::spawn(executor, large_transfer(**listener, finished));
