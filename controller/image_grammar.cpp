@@ -57,7 +57,8 @@ bool is_host(std::string_view text) {
     return port.size() > 1 && port.front() == ':' && std::ranges::all_of(port.substr(1), is_digit);
 }
 
-/// What the first segment of several is, by upstream's rules.
+/// Whether the first segment of several is a host. Upstream also takes one with capitals for a host ("Docker/x"), for
+/// these alone; here it stays a part of the path, where capitals are refused.
 bool is_meant_as_host(std::string_view segment) {
     return segment == "localhost" || segment.find_first_of(".:") != std::string_view::npos;
 }
@@ -78,9 +79,6 @@ std::expected<ImageParts, std::string> split_image(std::string_view text) {
             if (parts.host.contains('*')) return std::unexpected("wildcards are not allowed in the registry's host");
             if (!is_host(parts.host)) return std::unexpected("the registry's host is not valid");
             rest.remove_prefix(slash + 1);
-        } else if (std::ranges::any_of(first, is_upper)) {
-            // Upstream takes such a segment for a host, for its capitals alone, although no host is meant.
-            return std::unexpected("the repository name must be in lower case");
         }
     }
     if (parts.host.empty() || parts.host == "index.docker.io") parts.host = kDockerHub;

@@ -89,7 +89,12 @@ grep -v '^ *#' "$work/request.yaml" | indent
 echo
 as_alice apply -f "$work/request.yaml" | indent
 
-bold "4. Its status, as it moves"
+injected_by_now() { grep -q "injected request=$namespace/$request " "$work/operator.err"; }
+wait_for 15 "the injection" injected_by_now
+bold "4. What the operator logged"
+grep "request=$namespace/$request " "$work/operator.err" | indent || give_up "the operator logged nothing about it"
+
+bold "5. Its status, as it moves"
 seen=
 for _ in $(seq 600); do
   phase=$(status_of "$request" phase)
@@ -103,9 +108,6 @@ for _ in $(seq 600); do
 done
 [ "$cluster" = yours ] || [ "$phase" = Succeeded ] || give_up "the request ended as '$phase', not Succeeded: $(status_of "$request" message)"
 [ "$(admin get debugrequest -n "$namespace" "$request" -o 'jsonpath={.spec.requester.username}')" = alice ] || give_up "the requester is not alice"
-
-bold "5. What the operator logged"
-grep "request=$namespace/$request " "$work/operator.err" | indent || give_up "the operator logged nothing about it"
 
 bold "6. The Pod's new ephemeral container, with the name that only this request and this Pod give"
 container=$(status_of "$request" 'targets[0].containerName')
@@ -122,7 +124,13 @@ wait_for 10 "the Event on the request" has_event DebugRequest/Injected
 wait_for 10 "the Event on the Pod" has_event Pod/DebugContainerInjected
 admin get events -n "$namespace" -o 'custom-columns=TYPE:.type,REASON:.reason,KIND:.involvedObject.kind,MESSAGE:.message' | cut -c1-150 | indent
 
-bold "8. Somebody asks for an image that is not allowed"
+bold "8. The metrics that changed"
+after=$(metrics)
+changed=$(diff <(echo "$before") <(echo "$after") | sed -n 's/^> //p' || true)
+echo "$changed" | grep -q '^endoscope_injection_duration_seconds_count' || give_up "the injection is not in the metrics"
+echo "$changed" | indent
+
+bold "9. Somebody asks for an image that is not allowed"
 sed "s/namespace: production/namespace: $namespace/" manifests/examples/debugrequest-denied.yaml >"$work/denied.yaml"
 denied=$(sed -n "s/^  name: \(.*\)/\1/p" "$work/denied.yaml" | head -n 1)
 as_alice apply -f "$work/denied.yaml" 2>&1 | indent
@@ -130,12 +138,8 @@ is_denied() { [ "$(status_of "$denied" phase)" = Denied ]; }
 wait_for 15 "the denial" is_denied
 [ "$(status_of "$denied" reason)" = ImageNotAllowed ] || give_up "denied as $(status_of "$denied" reason), not ImageNotAllowed"
 printf '    %s/%s: %s\n' "$(status_of "$denied" phase)" "$(status_of "$denied" reason)" "$(status_of "$denied" message)"
-
-bold "9. The metrics that changed"
-after=$(metrics)
-changed=$(diff <(echo "$before") <(echo "$after") | sed -n 's/^> //p' || true)
-echo "$changed" | grep -q '^endoscope_debug_requests_total.*phase="Denied",reason="ImageNotAllowed"' || give_up "the denial is not in the metrics"
-echo "$changed" | indent
+counted() { metrics | grep '^endoscope_debug_requests_total.*phase="Denied",reason="ImageNotAllowed"' >/dev/null; }
+wait_for 5 "the denial in the metrics" counted
 
 bold "10. The audit log"
 grep "\"request\":\"$namespace/$request\"" "$work/operator.out" | cut -c1-220 | indent

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fstream>
-#include <signal.h>
 #include <sstream>
 #include <stdexcept>
 #include <sys/prctl.h>
@@ -14,7 +13,7 @@ namespace endoscope::test {
 
 namespace {
 
-constexpr std::chrono::milliseconds kPoll{20};
+constexpr std::chrono::milliseconds kPoll{10};
 
 void redirect(const std::string& file, int descriptor) {
     const int opened = open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -55,6 +54,7 @@ Subprocess::Subprocess(const std::vector<std::string>& argv, std::string log,
 Subprocess::~Subprocess() {
     if (status_) return;
     signal(SIGTERM);
+    signal(SIGCONT);  // a frozen one must see it
     if (wait(std::chrono::seconds(8))) return;
     signal(SIGKILL);
     wait(std::chrono::seconds(8));

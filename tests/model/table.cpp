@@ -53,7 +53,7 @@ std::vector<Column> columns_of(const ResourceInfo& info) {
 
 /// A custom resource's cell: dates as ages, everything else by its declared type.
 Json custom_cell(const Column& column, const Json& object, kube::WallTime now) {
-    const Json value = json_path(object, column.json_path);
+    Json value = json_path(object, column.json_path);
     if (column.type == "date") {
         if (!value.is_string()) return "<unknown>";
         const auto time = parse_time(value.get<std::string>());

@@ -133,7 +133,6 @@ TEST(DebugRequest, AStatusThatWasTamperedWithIsNoError) {
 }
 
 TEST(DebugRequest, ValidationNamesTheField) {
-    const std::string long_text(1025, 'x');
     const Mistake rows[] = {
         {"/spec/reason", R"("a\nb")", "spec.reason"},
         {"/spec/reason", R"("\u001b[2J")", "spec.reason"},

@@ -9,7 +9,6 @@ namespace endoscope::controller {
 namespace {
 
 using kube::AdmissionRequest;
-using kube::AdmissionResponse;
 using nlohmann::json;
 
 /// A clock that stands still.

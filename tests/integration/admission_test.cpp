@@ -1,0 +1,107 @@
+// What the API server and the webhooks say to `kubectl apply`.
+#include "kube/base/json.hpp"
+#include "tests/integration/fixture.hpp"
+
+namespace endoscope::test {
+namespace {
+
+class Admission : public EndoscopeTest {};
+
+TEST_F(Admission, MistakesAreRefusedWithTheirField) {
+    const std::vector<std::pair<json, std::string>> mistakes = {
+        {{{"image", "Bad//Image"}}, "spec.image"},
+        {{{"image", "a@sha256:12"}}, "spec.image"},
+        {{{"image", nullptr}}, "spec.image"},
+        {{{"target", {{"podName", nullptr}}}}, "spec.target"},
+        {{{"target", {{"podName", "Not_A_Name"}}}}, "spec.target.podName"},
+        {{{"mode", "Shell"}}, "spec.mode"},
+        {{{"deadlineSeconds", 0}}, "spec.deadlineSeconds"},
+        {{{"deadlineSeconds", "soon"}}, "spec.deadlineSeconds"},
+        {{{"reason", "a\nb"}}, "spec.reason"},
+        {{{"profile", "Not A Profile"}}, "spec.profile"},
+        {{{"imagePullPolicy", "Never"}}, "spec.imagePullPolicy"},
+        {{{"containerName", "Debug!"}}, "spec.containerName"},
+        {{{"onBehalfOf", {{"username", "carol"}}}}, "spec.onBehalfOf"},
+        {{{"target", {{"podName", nullptr}, {"selector", {{"matchLabels", {{"a", "b"}}}}}}}}, "spec.target.selector"},
+    };
+    for (const auto& [spec, field] : mistakes) {
+        const auto created = alice().create(request("bad", spec));
+        ASSERT_FALSE(created) << spec.dump();
+        EXPECT_EQ(created.error().http_status, 422) << created.error().message;
+        EXPECT_TRUE(created.error().message.contains(field)) << created.error().message;
+    }
+    EXPECT_TRUE(admin().is_absent(path("bad")));
+}
+
+TEST_F(Admission, AnUnknownFieldIsRefusedWhereTheClientAsksForIt) {
+    const auto created = alice().request("POST", path("").substr(0, path("").size() - 1) + "?fieldValidation=Strict",
+                                         request("r", {{"privileged", true}}));
+    ASSERT_FALSE(created);
+    EXPECT_TRUE(created.error().message.contains("privileged")) << created.error().message;
+}
+
+TEST_F(Admission, AForgedRequesterIsOverwrittenOnCreateAndRestoredOnUpdate) {
+    const json forged = {{"username", "admin"}, {"groups", {"system:masters"}}, {"seal", "v1.x.y"}};
+    ASSERT_TRUE(bob().create(request("r", {{"requester", forged}})));
+    EXPECT_EQ(outcome("r"), "Denied/NotAuthorized");
+    const json before = stored("r")["spec"]["requester"];
+    EXPECT_EQ(before["username"], "bob");
+    EXPECT_EQ(before["groups"], json({"developers", "system:authenticated"}));
+    EXPECT_NE(before["seal"], "v1.x.y");
+    EXPECT_TRUE(bob().merge(path("r"), {{"spec", {{"requester", {{"username", "admin"}}}}}}));
+    EXPECT_EQ(stored("r")["spec"]["requester"], before);
+    EXPECT_TRUE(admin().merge(path("r"), {{"spec", {{"requester", nullptr}}}}));
+    EXPECT_EQ(stored("r")["spec"]["requester"], before);
+    json replaced = stored("r");
+    replaced["spec"].erase("requester");
+    EXPECT_TRUE(bob().request("PUT", path("r"), replaced));
+    EXPECT_EQ(stored("r")["spec"]["requester"], before);
+}
+
+TEST_F(Admission, TheSpecIsImmutable) {
+    ASSERT_TRUE(alice().create(request("r")));
+    for (const json& change :
+         {json{{"image", "busybox:1"}}, json{{"target", {{"podName", "other"}}}}, json{{"reason", "another"}},
+          json{{"command", nullptr}}, json{{"profile", "sysadmin"}}}) {
+        const auto changed = alice().merge(path("r"), {{"spec", change}});
+        ASSERT_FALSE(changed) << change;
+        EXPECT_TRUE(changed.error().message.contains("spec is immutable")) << changed.error().message;
+    }
+    // Metadata is the author's, and of no account.
+    EXPECT_TRUE(alice().merge(path("r"), {{"metadata", {{"labels", {{"team", "shop"}}}}}}));
+    EXPECT_EQ(outcome("r"), "Succeeded/Completed");
+}
+
+TEST_F(Admission, ARehearsalStampsButStoresAndInjectsNothing) {
+    const auto rehearsed = alice().rehearse(request("r"));
+    ASSERT_TRUE(rehearsed) << rehearsed.error().message;
+    EXPECT_EQ((*rehearsed)["spec"]["requester"]["username"], "alice");
+    EXPECT_TRUE(admin().is_absent(path("r")));
+    // What comes after it in the queue is done, so the rehearsal would have been.
+    ASSERT_TRUE(alice().create(request("after")));
+    EXPECT_EQ(outcome("after"), "Succeeded/Completed");
+    EXPECT_EQ(injected("web").size(), 1U);
+    EXPECT_TRUE(op().audit(ns_ + "/r").empty());
+}
+
+TEST_F(Admission, AGeneratedNameIsSealedToo) {
+    json object = request("r");
+    object["metadata"].erase("name");
+    object["metadata"]["generateName"] = "auto-";
+    const auto created = alice().create(object);
+    ASSERT_TRUE(created) << created.error().message;
+    const std::string name = (*created)["metadata"]["name"];
+    EXPECT_TRUE(name.starts_with("auto-") && name.size() > 5) << name;
+    EXPECT_EQ(outcome(name), "Succeeded/Completed");
+}
+
+TEST_F(Admission, MetadataIsNoAuthority) {
+    json spoofed = request("r");
+    spoofed["metadata"]["annotations"] = {{"endoscope.dev/requester", "alice"}, {"endoscope.dev/approved", "true"}};
+    spoofed["metadata"]["labels"] = {{"requester", "alice"}};
+    ASSERT_TRUE(bob().create(spoofed));
+    EXPECT_EQ(outcome("r"), "Denied/NotAuthorized");
+}
+
+}  // namespace
+}  // namespace endoscope::test

@@ -1,0 +1,162 @@
+// The operator as a process: crashes, restarts, and an API server that goes away.
+#include "kube/base/json.hpp"
+#include "tests/integration/fixture.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <thread>
+
+namespace endoscope::test {
+namespace {
+
+constexpr const char* kMutating = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/endoscope";
+constexpr const char* kValidating = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/endoscope";
+/// Under the sanitizers, which look for leaks at the end.
+constexpr std::chrono::seconds kExitTime{3};
+
+class Restart : public EndoscopeTest {
+  protected:
+    bool container_ended(const std::string& name) {
+        const json pod = admin().get(pod_path("web"));
+        const json* const statuses = kube::find_at(pod, {"status", "ephemeralContainerStatuses"});
+        if (statuses == nullptr || containers_of(name) == 0) return false;
+        return std::ranges::all_of(*statuses, [](const json& one) { return one["state"].contains("terminated"); });
+    }
+};
+
+TEST_F(Restart, ACrashAtAnyMomentInjectsOnceAndLosesNothing) {
+    struct Moment {
+        std::string name;
+        std::function<bool(const std::string&)> reached;
+    };
+    const std::vector<Moment> moments = {
+        {"created", [](const std::string&) { return true; }},
+        {"patched", [&](const std::string& name) { return containers_of(name) > 0; }},
+        {"running", [&](const std::string& name) { return phase(name) == "Running"; }},
+    };
+    for (const Moment& moment : moments) {
+        ASSERT_TRUE(alice().create(request(moment.name, {{"command", {"sleep", "1"}}})));
+        // Without a pause: the moment may be over in a few milliseconds.
+        const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+        while (!moment.reached(moment.name)) ASSERT_LT(std::chrono::steady_clock::now(), end) << moment.name;
+        crash_and_restart();
+        EXPECT_EQ(outcome(moment.name), "Succeeded/Completed") << moment.name;
+        EXPECT_EQ(containers_of(moment.name), 1U) << moment.name;
+    }
+    EXPECT_EQ(injected("web").size(), moments.size());
+}
+
+TEST_F(Restart, CrashesSpreadOverALifeInjectOnceAndLoseNothing) {
+    const std::vector<int> delays_ms = {3, 8, 15, 25, 40, 80, 150, 300};
+    for (const int delay_ms : delays_ms) {
+        const std::string name = "after" + std::to_string(delay_ms);
+        ASSERT_TRUE(alice().create(request(name)));
+        std::this_thread::sleep_for(std::chrono::milliseconds(delay_ms));
+        crash_and_restart();
+        EXPECT_EQ(outcome(name), "Succeeded/Completed") << name;
+        EXPECT_EQ(containers_of(name), 1U) << name;
+    }
+    EXPECT_EQ(injected("web").size(), delays_ms.size());
+}
+
+TEST_F(Restart, AnEndThatNobodySawIsRecordedAfterwards) {
+    ASSERT_TRUE(alice().create(request("r", {{"command", {"/bin/sh", "-c", "sleep 1; exit 7"}}})));
+    ASSERT_TRUE(reaches("r", "Running"));
+    op().crash();
+    EXPECT_TRUE(eventually([&] { return container_ended("r"); }));
+    EXPECT_EQ(phase("r"), "Running");
+    start_operator();
+    EXPECT_EQ(outcome("r"), "Failed/NonZeroExit");
+    EXPECT_EQ(stored("r")["status"]["targets"][0]["exitCode"], 7);
+    EXPECT_EQ(injected("web").size(), 1U);
+}
+
+TEST_F(Restart, AnOverdueSessionStaysOverdue) {
+    const auto overdue = [&] { return op().metric("endoscope_debug_sessions_overdue", {{"namespace", ns_}}); };
+    ASSERT_TRUE(alice().create(request("r", {{"command", {"sleep", "infinity"}}, {"deadlineSeconds", 1}})));
+    EXPECT_EQ(outcome("r"), "Expired/DeadlineExceeded");
+    crash_and_restart();
+    EXPECT_TRUE(eventually([&] { return overdue() == 1; }));
+    EXPECT_EQ(phase("r"), "Expired");
+    EXPECT_EQ(condition("r", "ContainerStillRunning"), "True");
+    EXPECT_EQ(injected("web").size(), 1U);
+    ASSERT_TRUE(admin().remove(pod_path("web") + "?gracePeriodSeconds=0"));
+    EXPECT_TRUE(eventually([&] { return overdue() == 0; }));
+    EXPECT_TRUE(eventually([&] { return condition("r", "ContainerStillRunning") == "False"; }));
+}
+
+TEST_F(Restart, FinishedRequestsAreLeftAlone) {
+    ASSERT_TRUE(alice().create(request("good")));
+    ASSERT_TRUE(bob().create(request("bad")));
+    EXPECT_EQ(outcome("good"), "Succeeded/Completed");
+    EXPECT_EQ(outcome("bad"), "Denied/NotAuthorized");
+    const json good = stored("good");
+    const json bad = stored("bad");
+    crash_and_restart();
+    ASSERT_TRUE(alice().create(request("after")));
+    EXPECT_EQ(outcome("after"), "Succeeded/Completed");
+    EXPECT_EQ(stored("good"), good);
+    EXPECT_EQ(stored("bad"), bad);
+}
+
+TEST_F(Restart, ReadyMeansThatTheNextRequestIsStamped) {
+    for (int i = 0; i < 5; ++i) {
+        end_operator();
+        start_operator();
+        const std::string name = "r" + std::to_string(i);
+        const auto created = alice().create(request(name));
+        ASSERT_TRUE(created) << created.error().message;
+        EXPECT_TRUE((*created)["spec"].contains("requester")) << "the webhooks were not in force";
+        EXPECT_EQ(outcome(name), "Succeeded/Completed");
+    }
+}
+
+TEST_F(Restart, SigtermDuringASessionLeavesTheRestForTheNextStart) {
+    ASSERT_TRUE(alice().create(request("r", {{"command", {"sleep", "2"}}})));
+    ASSERT_TRUE(reaches("r", "Running"));
+    EXPECT_EQ(op().stop(kExitTime), 0) << op().process().err();
+    EXPECT_TRUE(admin().is_absent(kMutating));
+    EXPECT_TRUE(admin().is_absent(kValidating));
+    EXPECT_EQ(phase("r"), "Running");
+    start_operator();
+    EXPECT_EQ(outcome("r"), "Succeeded/Completed");
+    EXPECT_EQ(injected("web").size(), 1U);
+}
+
+TEST_F(Restart, SigtermLeavesWebhooksThatPointElsewhere) {
+    json configuration = admin().get(kMutating);
+    configuration["webhooks"][0]["clientConfig"]["url"] = "https://127.0.0.1:1/somebody-else";
+    ASSERT_TRUE(admin().request("PUT", kMutating, configuration));
+    EXPECT_EQ(op().stop(kExitTime), 0) << op().process().err();
+    EXPECT_EQ(admin().get(kMutating)["webhooks"][0]["clientConfig"]["url"], "https://127.0.0.1:1/somebody-else");
+    EXPECT_TRUE(admin().is_absent(kValidating));
+    start_operator();
+}
+
+TEST_F(Restart, AFrozenApiServerIsWaitedFor) {
+    ASSERT_TRUE(alice().create(request("r", {{"command", {"sleep", "2"}}})));
+    ASSERT_TRUE(reaches("r", "Running"));
+    plane_->freeze_api_server();
+    // The container's end falls into this time, so it cannot be seen before the thaw.
+    std::this_thread::sleep_for(std::chrono::seconds(5));
+    EXPECT_TRUE(op().healthy("/healthz")) << "an API server that is away is no reason to be restarted";
+    plane_->thaw_api_server();
+    EXPECT_EQ(outcome("r"), "Succeeded/Completed");
+    EXPECT_EQ(injected("web").size(), 1U);
+    ASSERT_TRUE(alice().create(request("later")));
+    EXPECT_EQ(outcome("later"), "Succeeded/Completed");
+}
+
+TEST_F(Restart, ARestartedApiServerIsFoundAgain) {
+    if (!plane_->is_real()) GTEST_SKIP() << "the model API server keeps nothing over a restart";
+    ASSERT_TRUE(alice().create(request("r", {{"command", {"sleep", "3"}}})));
+    ASSERT_TRUE(reaches("r", "Running"));
+    plane_->restart_api_server();
+    EXPECT_EQ(outcome("r", std::chrono::seconds(60)), "Succeeded/Completed");
+    ASSERT_TRUE(eventually([&] { return alice().create(request("later")).has_value(); }, std::chrono::seconds(60)));
+    EXPECT_EQ(outcome("later", std::chrono::seconds(60)), "Succeeded/Completed");
+    EXPECT_EQ(injected("web").size(), 2U);
+}
+
+}  // namespace
+}  // namespace endoscope::test
