@@ -12,7 +12,8 @@ help: ## Show this list
 deps: ## Install what building and testing needs (apt; root or sudo)
 	@.ci/deps
 
-build: deps | $(BUILD) ## Build both binaries into bin/ (release)
+build: deps ## Build both binaries into bin/ (release)
+	@mkdir -p $(BUILD)
 	@cmake --preset release >$(BUILD)/release.configure.log 2>&1 || { cat $(BUILD)/release.configure.log; exit 1; }
 	@cmake --build --preset release --parallel $(JOBS) --target endoscope-operator kubectl-endoscope
 	@mkdir -p bin
@@ -32,9 +33,6 @@ lint: deps ## Check formatting and run clang-tidy
 
 format: ## Format the C++ code
 	@git ls-files '*.cpp' '*.hpp' | xargs clang-format-19 -i
-
-$(BUILD):
-	@mkdir -p $@
 
 clean: ## Remove what was built
 	rm -rf $(BUILD) bin
