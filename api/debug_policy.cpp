@@ -95,8 +95,8 @@ DebugPolicySpec read_spec(JsonReader reader) {
     spec.images = read_images(reader.object("images"));
     spec.profiles = reader.texts("profiles");
     reader.objects("customProfiles", [&](JsonReader& profile) {
-        spec.custom_profile_names.push_back(profile.text("name"));
-        profile.object("securityContext");
+        spec.custom_profiles.push_back({.name = profile.text("name"),
+                                        .security_context = read_security_context(profile.object("securityContext"))});
         profile.no_others();
     });
     spec.run_as = read_run_as(reader.object("runAs"));
@@ -164,9 +164,11 @@ std::expected<DebugPolicy, FieldError> parse_debug_policy(const json& object) {
     return policy;
 }
 
-DebugPolicy parse_policy_metadata(const json& object) {
+DebugPolicy parse_policy_record(const json& object) {
     std::optional<FieldError> ignored;
-    return read_metadata(JsonReader(&object, "", ignored).object("metadata"));
+    DebugPolicy policy = read_metadata(JsonReader(&object, "", ignored).object("metadata"));
+    if (object.is_object()) policy.status = read_status(object);
+    return policy;
 }
 
 std::expected<PolicyNamespaces, FieldError> parse_policy_namespaces(const json& object) {

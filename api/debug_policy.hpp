@@ -3,6 +3,7 @@
 #include "api/condition.hpp"
 #include "api/field_error.hpp"
 #include "api/label_selector.hpp"
+#include "api/security_context.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -79,6 +80,14 @@ struct PolicyReason {
     bool operator==(const PolicyReason&) const = default;
 };
 
+/// One of `spec.customProfiles`: a profile of the administrator's own.
+struct CustomProfile {
+    std::string name;
+    SecurityContext security_context;
+
+    bool operator==(const CustomProfile&) const = default;
+};
+
 /// `spec.approval`. A block without `required` asks for one approver.
 struct PolicyApproval {
     std::int64_t required = 1;
@@ -107,8 +116,8 @@ struct DebugPolicySpec {
     AuthorizationMode authorization = AuthorizationMode::pod_permission;
     PolicyRequesters requesters;
     PolicyImages images;
-    std::vector<std::string> profiles;              ///< Empty: none.
-    std::vector<std::string> custom_profile_names;  ///< `customProfiles[].name`.
+    std::vector<std::string> profiles;  ///< Built-in ones, and such as `custom_profiles` defines.
+    std::vector<CustomProfile> custom_profiles;
     PolicyRunAs run_as;
     std::vector<std::string> env_allowed_names;      ///< `env.allowedNames`; names, or globs with `*`. Empty: none.
     std::vector<std::vector<std::string>> commands;  ///< Allowed beginnings of argv in Command mode. Empty: any.
@@ -147,8 +156,8 @@ struct DebugPolicy {
 /// spec mean (patterns, globs, numbers) is judged by controller/policy.hpp. Never throws.
 std::expected<DebugPolicy, FieldError> parse_debug_policy(const nlohmann::json& object);
 
-/// Reads the metadata of a policy whose spec may be wrong, as far as it can be read.
-DebugPolicy parse_policy_metadata(const nlohmann::json& object);
+/// Reads metadata and status of a policy whose spec may be wrong, as far as they can be read.
+DebugPolicy parse_policy_record(const nlohmann::json& object);
 
 /// Reads one part of a policy that may be wrong elsewhere: `spec.namespaces`.
 std::expected<PolicyNamespaces, FieldError> parse_policy_namespaces(const nlohmann::json& object);

@@ -77,7 +77,7 @@ DebugRequestSpec read_spec(JsonReader reader) {
     spec.deadline_seconds = reader.integer("deadlineSeconds");
     if (reader.has("output")) {
         JsonReader output = reader.object("output");
-        spec.output_tail_lines = output.integer("tailLines").value_or(0);
+        spec.output_tail_lines = output.integer("tailLines").value_or(bounds::kDefaultTailLines);
         output.no_others();
     }
     if (reader.has("onBehalfOf")) {

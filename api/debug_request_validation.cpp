@@ -1,6 +1,8 @@
 #include "api/debug_request.hpp"
 #include "api/text.hpp"
 
+#include <algorithm>
+#include <array>
 #include <set>
 #include <string>
 #include <utility>
@@ -10,6 +12,9 @@ namespace {
 
 constexpr std::string_view kDnsLabel =
     "must be a DNS label: 1 to 63 of a-z, 0-9 and '-', beginning and ending with a letter or digit";
+
+constexpr std::array<std::string_view, 5> kWorkloadKinds = {"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet",
+                                                            "Job"};
 
 class Validator final {
   public:
@@ -27,7 +32,7 @@ class Validator final {
         if (spec.deadline_seconds) {
             range("spec.deadlineSeconds", *spec.deadline_seconds, 1, bounds::kMaxDeadlineSeconds);
         }
-        if (spec.output_tail_lines) not_supported("spec.output", "leave it out and read the log with kubectl logs");
+        if (spec.output_tail_lines) output(spec);
         if (spec.on_behalf_of_username) {
             not_supported("spec.onBehalfOf", "leave it out; the requester is whoever creates the request");
         }
@@ -62,9 +67,10 @@ class Validator final {
     void target(const Target& target) {
         const int ways = (target.pod_name.empty() ? 0 : 1) + (target.selector ? 1 : 0) + (target.workload ? 1 : 0);
         if (ways != 1) add("spec.target", "must have exactly one of podName, selector, workload");
-        constexpr std::string_view kRemedy = "name one Pod in spec.target.podName";
-        if (target.selector) not_supported("spec.target.selector", kRemedy);
-        if (target.workload) not_supported("spec.target.workload", kRemedy);
+        if (target.selector && target.selector->empty()) {
+            add("spec.target.selector", "must have matchLabels or matchExpressions; all Pods cannot be asked for");
+        }
+        if (target.workload) workload(*target.workload);
         if (!target.pod_name.empty() && !is_dns_subdomain(target.pod_name)) {
             add("spec.target.podName", "must be the name of a Pod: a DNS subdomain in lower case");
         }
@@ -75,6 +81,20 @@ class Validator final {
             }
         }
         optional_label("spec.target.container", target.container);
+    }
+
+    void workload(const Workload& workload) {
+        if (std::ranges::find(kWorkloadKinds, workload.kind) == kWorkloadKinds.end()) {
+            add("spec.target.workload.kind", "must be one of Deployment, StatefulSet, DaemonSet, ReplicaSet, Job");
+        }
+        if (!is_dns_subdomain(workload.name)) {
+            add("spec.target.workload.name", "must be the name of a workload: a DNS subdomain in lower case");
+        }
+    }
+
+    void output(const DebugRequestSpec& spec) {
+        range("spec.output.tailLines", *spec.output_tail_lines, 1, bounds::kMaxTailLines);
+        if (spec.mode != Mode::command) add("spec.output", "goes only with mode: Command");
     }
 
     void image(std::string_view image) {

@@ -3,6 +3,7 @@
 #include "api/debug_request.hpp"
 #include "api/timestamp.hpp"
 #include "controller/image_reference.hpp"
+#include "controller/not_yet.hpp"
 #include "controller/verdict.hpp"
 #include "kube/base/json.hpp"
 
@@ -109,9 +110,10 @@ AdmissionResponse validate_create(const AdmissionContext& context, const Admissi
     Facts facts{.request = parsed, .identity = identity, .operator_namespace = context.operator_namespace};
     facts.namespace_labels = context.namespace_labels(request.ns);
     facts.policies = context.policies();
-    if (const auto denial = expected_denial(facts)) {
-        response.warnings.push_back("this request will be denied: " + std::string(to_string(denial->reason)) + ": " +
-                                    denial->message);
+    if (auto expected = expected_denial(facts)) {
+        const Verdict denial = as_carried_out(*std::move(expected));
+        response.warnings.push_back("this request will be denied: " + std::string(to_string(denial.reason)) + ": " +
+                                    denial.message);
     }
     return response;
 }
@@ -145,6 +147,7 @@ AdmissionResponse validate_debug_request(const AdmissionContext& context, const 
     }
     const auto image = parse_image_reference(parsed->spec.image);
     if (!image) return invalid(api::Reason::invalid_image_reference, "spec.image: " + image.error());
+    if (const auto missing = not_yet(*parsed)) return invalid(api::Reason::invalid_spec, missing->text());
     return validate_create(context, request, *parsed);
 }
 

@@ -8,6 +8,8 @@ namespace asio = boost::asio;
 
 namespace {
 
+constexpr const char* kPolicies = "/apis/endoscope.dev/v1alpha1/debugpolicies";
+
 std::string pod_path(const std::string& ns, const std::string& name) {
     return "/api/v1/namespaces/" + kube::percent_encode(ns) + "/pods/" + kube::percent_encode(name);
 }
@@ -34,6 +36,16 @@ nlohmann::json status_patch(const api::DebugRequestStatus& status) {
 
 }  // namespace
 
+api::Labels labels_of(const nlohmann::json& object) {
+    api::Labels labels;
+    const auto* found = kube::find_at(object, {"metadata", "labels"});
+    if (found == nullptr || !found->is_object()) return labels;
+    for (const auto& [key, value] : found->items()) {
+        if (value.is_string()) labels[key] = value.get<std::string>();
+    }
+    return labels;
+}
+
 asio::awaitable<kube::Result<PodView>> Cluster::get_pod(std::string ns, std::string name, std::stop_token stop) {
     kube::ApiRequest request;
     request.path = pod_path(ns, name);
@@ -49,20 +61,13 @@ asio::awaitable<kube::Result<api::Labels>> Cluster::get_namespace_labels(std::st
     if (!body) co_return std::unexpected(body.error());
     const auto json = kube::parse_json(*body);
     if (!json) co_return std::unexpected(json.error());
-    api::Labels labels;
-    const auto* found = kube::find_at(*json, {"metadata", "labels"});
-    if (found != nullptr && found->is_object()) {
-        for (const auto& [key, value] : found->items()) {
-            if (value.is_string()) labels[key] = value.get<std::string>();
-        }
-    }
-    co_return labels;
+    co_return labels_of(*json);
 }
 
 asio::awaitable<kube::Result<std::vector<std::shared_ptr<const CompiledPolicy>>>> Cluster::list_policies(
     std::stop_token stop) {
     kube::ApiRequest request;
-    request.path = "/apis/endoscope.dev/v1alpha1/debugpolicies";
+    request.path = kPolicies;
     const auto body = co_await client_.call(std::move(request), stop);
     if (!body) co_return std::unexpected(body.error());
     const auto json = kube::parse_json(*body);
@@ -148,21 +153,38 @@ asio::awaitable<kube::Result<PodView>> Cluster::inject(std::string ns, std::stri
     co_return to_pod(*body);
 }
 
-asio::awaitable<kube::Result<std::string>> Cluster::write_status(std::string ns, std::string name, std::string uid,
-                                                                 api::DebugRequestStatus status, std::stop_token stop) {
-    const nlohmann::json patch = {{"metadata", {{"uid", uid}}}, {"status", status_patch(status)}};
+asio::awaitable<kube::Result<std::string>> Cluster::patch_status(std::string path, std::string uid,
+                                                                 nlohmann::json status, std::stop_token stop) {
+    const nlohmann::json patch = {{"metadata", {{"uid", uid}}}, {"status", std::move(status)}};
     kube::ApiRequest request;
     request.method = "PATCH";
-    request.path = "/apis/endoscope.dev/v1alpha1/namespaces/" + kube::percent_encode(ns) + "/debugrequests/" +
-                   kube::percent_encode(name) + "/status";
+    request.path = std::move(path) + "/status";
     request.content_type = kube::patch::kMerge;
     request.body = kube::dump_json(patch);
     request.idempotent = true;
-    const auto body = co_await client_.call(std::move(request), stop);
+    co_return co_await client_.call(std::move(request), stop);
+}
+
+asio::awaitable<kube::Result<std::string>> Cluster::write_status(std::string ns, std::string name, std::string uid,
+                                                                 api::DebugRequestStatus status, std::stop_token stop) {
+    const std::string path = "/apis/endoscope.dev/v1alpha1/namespaces/" + kube::percent_encode(ns) + "/debugrequests/" +
+                             kube::percent_encode(name);
+    const auto body = co_await patch_status(path, std::move(uid), status_patch(status), stop);
     if (!body) co_return std::unexpected(body.error());
     const auto json = kube::parse_json(*body);
     if (!json) co_return std::unexpected(json.error());
     co_return kube::string_at(*json, {"metadata", "resourceVersion"});
+}
+
+asio::awaitable<kube::Result<void>> Cluster::write_policy_status(std::string name, std::string uid,
+                                                                 api::DebugPolicyStatus status, std::stop_token stop) {
+    nlohmann::json patch = {{"observedGeneration", nullptr}, {"message", nullptr}, {"conditions", nullptr}};
+    const nlohmann::json present = api::to_json(status);
+    for (const auto& [key, value] : present.items()) patch[key] = value;
+    const std::string path = std::string(kPolicies) + "/" + kube::percent_encode(name);
+    const auto body = co_await patch_status(path, std::move(uid), std::move(patch), stop);
+    if (!body) co_return std::unexpected(body.error());
+    co_return kube::Result<void>();
 }
 
 }  // namespace endoscope::controller

@@ -17,7 +17,10 @@
 
 namespace endoscope::controller {
 
-/// Every call that reconciling a request makes to the API server, one function each.
+/// `metadata.labels` of an object.
+api::Labels labels_of(const nlohmann::json& object);
+
+/// Every call that reconciling a request or a policy makes to the API server, one function each.
 class Cluster {
   public:
     explicit Cluster(kube::Client& client) : client_(client) {}
@@ -46,7 +49,14 @@ class Cluster {
                                                                    api::DebugRequestStatus status,
                                                                    std::stop_token stop);
 
+    /// Records the status of a policy, provided it is still the one with `uid`.
+    boost::asio::awaitable<kube::Result<void>> write_policy_status(std::string name, std::string uid,
+                                                                   api::DebugPolicyStatus status, std::stop_token stop);
+
   private:
+    /// The PATCH of a status subresource; returns the object as it then is.
+    boost::asio::awaitable<kube::Result<std::string>> patch_status(std::string path, std::string uid,
+                                                                   nlohmann::json status, std::stop_token stop);
     boost::asio::awaitable<Authorization> review(nlohmann::json attributes, api::Requester requester,
                                                  std::stop_token stop);
     kube::Client& client_;

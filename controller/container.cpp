@@ -54,13 +54,6 @@ std::string_view pull_policy(const api::DebugRequestSpec& spec, const ContainerP
     return api::to_string(plan.has_digest ? api::PullPolicy::if_not_present : api::PullPolicy::always);
 }
 
-nlohmann::json full_security_context(const ContainerPlan& plan) {
-    nlohmann::json context = security_context(plan.profile);
-    if (plan.run_as_user) context["runAsUser"] = *plan.run_as_user;
-    if (plan.run_as_group) context["runAsGroup"] = *plan.run_as_group;
-    return context;
-}
-
 nlohmann::json environment(const api::DebugRequest& request) {
     auto env = nlohmann::json::array();
     for (const api::EnvVar& variable : request.spec.env) {
@@ -108,7 +101,7 @@ nlohmann::json build_ephemeral_container(const api::DebugRequest& request, const
         container["stdinOnce"] = true;
         container["tty"] = true;
     }
-    nlohmann::json context = full_security_context(plan);
+    nlohmann::json context = api::to_json(plan.security_context);
     if (!context.is_null()) container["securityContext"] = std::move(context);
     return container;
 }

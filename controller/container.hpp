@@ -1,12 +1,10 @@
 #pragma once
 
 #include "api/debug_request.hpp"
-#include "controller/profile.hpp"
+#include "api/security_context.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 
-#include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,9 +16,8 @@ struct ContainerPlan {
     std::string image;        ///< Canonical reference.
     bool has_digest = false;  ///< Whether `image` carries a digest.
     std::string target_container;
-    Profile profile = Profile::restricted;
-    std::optional<std::int64_t> run_as_user;   ///< Set in the container; absent: inherited.
-    std::optional<std::int64_t> run_as_group;  ///< Set in the container; absent: inherited.
+    std::string profile;                    ///< Its name, for the record.
+    api::SecurityContext security_context;  ///< The profile's, with the user and group of `runAs`.
 
     bool operator==(const ContainerPlan&) const = default;
 };

@@ -86,7 +86,7 @@ Session session_of(const api::DebugRequest& request, const Verdict& verdict, con
     Session session;
     session.pod = pod.name;
     session.pod_uid = pod.uid;
-    session.profile = profile_from_string(request.spec.profile).value_or(Profile::restricted);
+    session.profile = request.spec.profile;
     session.image = verdict.image;
     if (verdict.allowed && verdict.container) {
         session.container = verdict.container->name;

@@ -20,16 +20,6 @@ namespace {
 
 constexpr kube::Duration kSyncPoll = std::chrono::milliseconds(20);
 
-api::Labels project_labels(const nlohmann::json& object) {
-    api::Labels labels;
-    const auto* found = kube::find_at(object, {"metadata", "labels"});
-    if (found == nullptr || !found->is_object()) return labels;
-    for (const auto& [key, value] : found->items()) {
-        if (value.is_string()) labels[key] = value.get<std::string>();
-    }
-    return labels;
-}
-
 /// The characters that Kubernetes itself uses for generated names: no vowels, nothing that looks like another.
 std::string random_suffix() {
     static constexpr std::string_view kAlphabet = "bcdfghjklmnpqrstvwxz2456789";
@@ -64,7 +54,10 @@ struct Operator::Parts {
           queue_metrics(kube::make_queue_metrics(registry, "debugrequest")),
           controller_metrics(
               kube::make_controller_metrics(registry, "debugrequest", options.max_concurrent_reconciles)),
+          policy_queue_metrics(kube::make_queue_metrics(registry, "debugpolicy")),
+          policy_controller_metrics(kube::make_controller_metrics(registry, "debugpolicy", 1)),
           queue(executor, clock, queue_metrics.get()),
+          policy_queue(executor, clock, policy_queue_metrics.get()),
           requests(
               [](const nlohmann::json& object) { return std::pair(kube::object_key(object), project_request(object)); },
               kube::object_key),
@@ -74,7 +67,7 @@ struct Operator::Parts {
               },
               kube::object_key),
           namespaces(
-              [](const nlohmann::json& object) { return std::pair(kube::object_key(object), project_labels(object)); },
+              [](const nlohmann::json& object) { return std::pair(kube::object_key(object), labels_of(object)); },
               kube::object_key),
           request_reflector(client, clock, requests,
                             collection("debugrequests", "/apis/endoscope.dev/v1alpha1/debugrequests", 1)),
@@ -96,6 +89,8 @@ struct Operator::Parts {
                       .keys = [this] { return keys; },
                       .operator_namespace = options.ns}),
           controller("debugrequest", queue, reconciler, clock, *controller_metrics),
+          policy_reconciler(clock, cluster, policies),
+          policy_controller("debugpolicy", policy_queue, policy_reconciler, clock, *policy_controller_metrics),
           caches(executor),
           workers(executor) {
         requests.on_change([this](const std::string& key, const auto& before, const auto& after) {
@@ -106,7 +101,10 @@ struct Operator::Parts {
             metrics.request_moved(ns, phase(before), phase(after));
             queue.add(key);
         });
-        policies.on_change([this](const std::string&, const auto&, const auto&) { count_policies(); });
+        policies.on_change([this](const std::string& key, const auto&, const auto&) {
+            count_policies();
+            policy_queue.add(key);
+        });
     }
 
     void count_policies() {
@@ -130,7 +128,10 @@ struct Operator::Parts {
     Metrics metrics;
     std::unique_ptr<kube::QueueObserver> queue_metrics;
     std::unique_ptr<kube::ControllerObserver> controller_metrics;
+    std::unique_ptr<kube::QueueObserver> policy_queue_metrics;
+    std::unique_ptr<kube::ControllerObserver> policy_controller_metrics;
     kube::WorkQueue queue;
+    kube::WorkQueue policy_queue;
     kube::Store<StoredRequest> requests;
     kube::Store<CachedPolicy> policies;
     kube::Store<api::Labels> namespaces;
@@ -142,6 +143,8 @@ struct Operator::Parts {
     PodFollower follower;
     RequestReconciler reconciler;
     kube::Controller controller;
+    PolicyReconciler policy_reconciler;
+    kube::Controller policy_controller;
     kube::TaskGroup caches;
     kube::TaskGroup workers;
 };
@@ -172,6 +175,7 @@ asio::awaitable<void> Operator::run(std::stop_token stop) {
                         {{"requests", p.requests.size()}, {"policies", p.policies.size()}});
         for (int i = 0; i < p.options.max_concurrent_reconciles; ++i)
             p.workers.spawn("worker", p.controller.work(stop));
+        p.workers.spawn("policy worker", p.policy_controller.work(stop));
     }
     co_await p.workers.join();
     co_await p.follower.stop();

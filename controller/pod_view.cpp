@@ -63,6 +63,12 @@ void read_metadata(JsonReader metadata, PodView& pod) {
     pod.uid = metadata.text("uid");
     pod.resource_version = metadata.text("resourceVersion");
     pod.labels = metadata.text_map("labels");
+    pod.created_at = metadata.text("creationTimestamp");
+    metadata.objects("ownerReferences", [&](JsonReader& owner) {
+        if (!owner.boolean("controller").value_or(false)) return;
+        pod.owner_kind = owner.text("kind");
+        pod.owner_name = owner.text("name");
+    });
     pod.deleting = metadata.has("deletionTimestamp");
     JsonReader annotations = metadata.object("annotations");
     pod.default_container = annotations.text("kubectl.kubernetes.io/default-container");
@@ -97,6 +103,9 @@ void read_spec(JsonReader spec, PodView& pod) {
 void read_status(JsonReader status, PodView& pod) {
     pod.phase = status.text("phase");
     pod.reason = status.text("reason");
+    status.objects("conditions", [&](JsonReader& condition) {
+        if (condition.text("type") == "Ready") pod.is_ready = condition.text("status") == "True";
+    });
     status.objects("ephemeralContainerStatuses",
                    [&](JsonReader& entry) { pod.ephemeral_statuses.push_back(read_ephemeral_status(entry)); });
 }
@@ -135,6 +144,9 @@ std::expected<PodView, api::FieldError> parse_pod(const json& object) {
     read_spec(reader.object("spec"), pod);
     read_status(reader.object("status"), pod);
     if (error) return std::unexpected(*std::move(error));
+    auto security = parse_pod_security(object);
+    if (!security) return std::unexpected(std::move(security.error()));
+    pod.security = std::make_shared<const PodSecuritySubject>(*std::move(security));
     if (!pod.ephemeral_containers.empty()) {
         const json& list = object.at("spec").at("ephemeralContainers");
         for (std::size_t i = 0; i < list.size(); ++i) {

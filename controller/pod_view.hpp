@@ -2,12 +2,14 @@
 
 #include "api/field_error.hpp"
 #include "api/label_selector.hpp"
+#include "controller/pod_security_subject.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 
 #include <cstdint>
 #include <expected>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -55,6 +57,9 @@ struct PodView {
     std::string uid;
     std::string resource_version;
     api::Labels labels;
+    std::string created_at;  ///< RFC 3339.
+    std::string owner_kind;  ///< Of the ownerReference that is the controller.
+    std::string owner_name;
     bool deleting = false;          ///< Has a deletionTimestamp.
     std::string default_container;  ///< Annotation kubectl.kubernetes.io/default-container.
     bool is_static = false;         ///< A mirror Pod, or one whose kubernetes.io/config.source is not "api".
@@ -70,8 +75,12 @@ struct PodView {
     std::vector<Container> containers;         ///< Regular ones first, in the order of the spec, then init containers.
     std::vector<EphemeralContainer> ephemeral_containers;
     std::string phase;
+    bool is_ready = false;                            ///< Condition Ready is True.
     std::string reason;                               ///< `status.reason`, e.g. "Evicted" or "NodeLost".
     std::vector<EphemeralStatus> ephemeral_statuses;  ///< In no order that means anything: join by name.
+
+    /// What Pod Security Standards look at; shared, since a Pod is copied more often than judged.
+    std::shared_ptr<const PodSecuritySubject> security;
 
     /// The container that a debugger joins when the request names none: the annotated one if it exists, else the first
     /// regular one (as kubectl does). Nullptr for a Pod without containers.

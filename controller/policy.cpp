@@ -2,7 +2,9 @@
 
 #include "api/debug_request.hpp"
 #include "api/text.hpp"
+#include "controller/custom_profile.hpp"
 #include "controller/name_glob.hpp"
+#include "controller/profile.hpp"
 
 #include <nlohmann/json.hpp>
 #include <re2/re2.h>
@@ -21,6 +23,8 @@ constexpr std::size_t kMaxReasonPattern = 512;  // Characters.
 constexpr std::int64_t kMaxPlacesInPod = 100;
 constexpr std::int64_t kMaxPlaces = 10000;
 constexpr std::int64_t kMaxStartDeadline = 86400;
+constexpr std::int64_t kMaxApprovals = 5;
+constexpr std::int64_t kMaxApprovalTimeout = 604800;
 
 bool is_glob(std::string_view text) {
     return text.contains('*');
@@ -79,9 +83,6 @@ void check_names(Errors& error, const api::DebugPolicySpec& spec) {
                [](std::string_view n) { return is_name_or_glob(n, api::is_dns_label, is_label_char); });
     check_each(error, "spec.requesters.serviceAccounts", spec.requesters.service_accounts,
                "must be <namespace>/<name> of a service account", is_service_account);
-    check_each(error, "spec.profiles", spec.profiles,
-               "must be one of restricted, baseline, general, netadmin, sysadmin",
-               [](std::string_view name) { return profile_from_string(name).has_value(); });
     check_each(error, "spec.env.allowedNames", spec.env_allowed_names,
                "must be the name of an environment variable, or a glob with `*`",
                [](std::string_view n) { return is_name_or_glob(n, api::is_env_name, is_env_char); });
@@ -94,6 +95,30 @@ void check_names(Errors& error, const api::DebugPolicySpec& spec) {
     for (std::size_t i = 0; i < spec.commands.size(); ++i) {
         if (spec.commands[i].empty()) fail(error, item("spec.commands", i), "must not be empty");
     }
+}
+
+/// The profiles that the policy allows. Its own are allowed by being there; `profiles` may name them too.
+std::map<std::string, api::SecurityContext, std::less<>> compile_profiles(Errors& error,
+                                                                          const api::DebugPolicySpec& spec) {
+    std::map<std::string, api::SecurityContext, std::less<>> profiles;
+    for (std::size_t i = 0; i < spec.custom_profiles.size(); ++i) {
+        const api::CustomProfile& custom = spec.custom_profiles[i];
+        const std::string field = item("spec.customProfiles", i) + ".";
+        if (auto wrong = check_custom_profile(custom)) fail(error, field + wrong->field, wrong->message);
+        if (!profiles.emplace(custom.name, custom.security_context).second) {
+            fail(error, field + "name", "is already in the list");
+        }
+    }
+    for (std::size_t i = 0; i < spec.profiles.size(); ++i) {
+        const std::string& name = spec.profiles[i];
+        if (auto builtin = builtin_profile(name)) {
+            profiles.emplace(name, *std::move(builtin));
+        } else if (!profiles.contains(name)) {
+            fail(error, item("spec.profiles", i),
+                 "must be one of restricted, baseline, general, netadmin, sysadmin, or a name of customProfiles");
+        }
+    }
+    return profiles;
 }
 
 void check_numbers(Errors& error, const api::DebugPolicySpec& spec) {
@@ -111,13 +136,14 @@ void check_numbers(Errors& error, const api::DebugPolicySpec& spec) {
     check_range(error, "spec.limits.maxActivePerNamespace", limits.max_active_per_namespace, 1, kMaxPlaces);
     check_range(error, "spec.limits.maxActivePerRequester", limits.max_active_per_requester, 1, kMaxPlaces);
     check_range(error, "spec.limits.maxPods", limits.max_pods, 1, api::bounds::kMaxPods);
+    if (spec.approval) {
+        check_range(error, "spec.approval.required", spec.approval->required, 0, kMaxApprovals);
+        check_range(error, "spec.approval.timeoutSeconds", spec.approval->timeout_seconds, 1, kMaxApprovalTimeout);
+    }
 }
 
 /// What this version does not do yet is an error, since leaving it out would allow more than the policy says.
 void check_supported(Errors& error, const api::DebugPolicySpec& spec) {
-    constexpr const char* kNotYet = "is not supported yet by this version; leave it out";
-    if (!spec.custom_profile_names.empty()) fail(error, "spec.customProfiles", kNotYet);
-    if (spec.approval && spec.approval->required != 0) fail(error, "spec.approval", kNotYet);
     if (spec.on_expiry != api::OnExpiry::report) fail(error, "spec.onExpiry", "only Report is supported yet");
     if (spec.after_session != api::AfterSession::keep) fail(error, "spec.afterSession", "only Keep is supported yet");
 }
@@ -167,6 +193,7 @@ CompiledPolicy::CompiledPolicy(api::DebugPolicy policy, std::optional<api::Field
     check_names(error_, spec);
     allow_ = compile(error_, "spec.images.allow", spec.images.allow);
     deny_ = compile(error_, "spec.images.deny", spec.images.deny);
+    profiles_ = compile_profiles(error_, spec);
     reason_ = compile_reason(error_, spec.reason.pattern);
     check_numbers(error_, spec);
     check_supported(error_, spec);
@@ -178,7 +205,7 @@ std::shared_ptr<const CompiledPolicy> CompiledPolicy::from_json(const nlohmann::
     auto policy = api::parse_debug_policy(object);
     if (policy) return std::make_shared<const CompiledPolicy>(*std::move(policy));
     // Keep what can be read of it, so that it still selects and still denies.
-    api::DebugPolicy rest = api::parse_policy_metadata(object);
+    api::DebugPolicy rest = api::parse_policy_record(object);
     if (auto namespaces = api::parse_policy_namespaces(object)) rest.spec.namespaces = *std::move(namespaces);
     if (auto images = api::parse_policy_images(object)) rest.spec.images.deny = std::move(images->deny);
     return std::shared_ptr<const CompiledPolicy>(new CompiledPolicy(std::move(rest), std::move(policy.error())));
@@ -212,8 +239,9 @@ bool CompiledPolicy::reason_matches(std::string_view reason) const {
     return reason_ == nullptr || re2::RE2::PartialMatch(re2::StringPiece(reason.data(), reason.size()), *reason_);
 }
 
-bool CompiledPolicy::allows_profile(Profile profile) const {
-    return std::ranges::find(policy_.spec.profiles, to_string(profile)) != policy_.spec.profiles.end();
+const api::SecurityContext* CompiledPolicy::profile(std::string_view name) const {
+    const auto found = profiles_.find(name);
+    return found == profiles_.end() ? nullptr : &found->second;
 }
 
 }  // namespace endoscope::controller

@@ -2,11 +2,11 @@
 
 #include "api/debug_policy.hpp"
 #include "controller/image_pattern.hpp"
-#include "controller/profile.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,6 +37,7 @@ class CompiledPolicy final {
     std::int64_t generation() const { return policy_.generation; }
     const std::string& resource_version() const { return policy_.resource_version; }
     const api::DebugPolicySpec& spec() const { return policy_.spec; }
+    const api::DebugPolicyStatus& status() const { return policy_.status; }
 
     /// What makes the policy invalid, naming the field; nothing for a valid one.
     const std::optional<api::FieldError>& error() const { return error_; }
@@ -57,7 +58,9 @@ class CompiledPolicy final {
     /// Whether `reason.pattern` finds a match in the text; true without a pattern.
     bool reason_matches(std::string_view reason) const;
 
-    bool allows_profile(Profile profile) const;
+    /// The security context that the profile of that name gives, built-in or the policy's own; nullptr where the policy
+    /// does not allow it.
+    const api::SecurityContext* profile(std::string_view name) const;
 
   private:
     CompiledPolicy(api::DebugPolicy policy, std::optional<api::FieldError> error);
@@ -66,6 +69,7 @@ class CompiledPolicy final {
     std::optional<api::FieldError> error_;
     std::vector<ImagePattern> allow_;
     std::vector<ImagePattern> deny_;
+    std::map<std::string, api::SecurityContext, std::less<>> profiles_;
     std::unique_ptr<re2::RE2> reason_;
 };
 

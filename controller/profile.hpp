@@ -1,21 +1,19 @@
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
+#include "api/security_context.hpp"
 
-#include <cstdint>
+#include <array>
 #include <optional>
 #include <string_view>
 
 namespace endoscope::controller {
 
-/// The debugging profiles of `kubectl debug`.
-enum class Profile : std::uint8_t { restricted, baseline, general, netadmin, sysadmin };
+/// The debugging profiles of `kubectl debug`, the safest first. `restricted` is what a request gets that names none.
+inline constexpr std::array<std::string_view, 5> kBuiltinProfiles = {"restricted", "baseline", "general", "netadmin",
+                                                                     "sysadmin"};
 
-std::string_view to_string(Profile profile);
-std::optional<Profile> profile_from_string(std::string_view text);
-
-/// The securityContext that the profile gives an ephemeral container, exactly as kubectl (1.36,
-/// pkg/cmd/debug/profiles.go) does; null where it leaves the container without one.
-nlohmann::json security_context(Profile profile);
+/// The security context that the profile of that name gives an ephemeral container, exactly as kubectl (1.36,
+/// pkg/cmd/debug/profiles.go) does: an empty one where it leaves the container without. Nothing for other names.
+std::optional<api::SecurityContext> builtin_profile(std::string_view name);
 
 }  // namespace endoscope::controller

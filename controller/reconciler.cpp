@@ -1,6 +1,7 @@
 #include "controller/reconciler.hpp"
 
 #include "controller/injection.hpp"
+#include "controller/not_yet.hpp"
 #include "controller/status.hpp"
 #include "kube/base/json.hpp"
 #include "kube/base/log.hpp"
@@ -112,8 +113,7 @@ Sessions RequestReconciler::count_sessions(const api::DebugRequest& request) con
         if (other->ns != request.namespace_name) continue;
         ++sessions.in_namespace;
         if (spec.target.pod_name != request.spec.target.pod_name) continue;
-        ++sessions.in_pod;
-        sessions.open_in_containers.push_back(ours ? session->second.target_container : spec.target.container);
+        sessions.in_pod[key] = ours ? session->second.target_container : spec.target.container;
     }
     return sessions;
 }
@@ -171,6 +171,10 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::decide(std::strin
         auto denied = co_await deny(key, stored, invalid_spec(stored->parsed.error()), stop);
         co_return denied;
     }
+    if (const auto missing = not_yet(*stored->parsed)) {
+        auto denied = co_await deny(key, stored, invalid_spec(*missing), stop);
+        co_return denied;
+    }
     Facts facts = facts_of(*stored);
     bool fresh = false;
     std::optional<Verdict> verdict;
@@ -190,7 +194,7 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::decide(std::strin
             fresh = true;
             continue;
         }
-        verdict = std::move(decided);
+        verdict = as_carried_out(std::move(decided));
     }
     if (!verdict) co_return kube::fail(kube::ErrorKind::server, "the verdict asked for too many look-ups");
     if (verdict->reason == Reason::authorization_failed) {
@@ -442,7 +446,7 @@ void RequestReconciler::announce(const StoredRequest& stored, const Session& ses
                                               .pod = session.pod,
                                               .container = session.container,
                                               .policy = session.policy.name,
-                                              .profile = std::string(to_string(session.profile))});
+                                              .profile = session.profile});
     } else {
         context_.metrics.session_over(key);
     }

@@ -5,6 +5,7 @@
 #include "controller/cluster.hpp"
 #include "controller/metrics.hpp"
 #include "controller/pod_follower.hpp"
+#include "controller/policy_reconciler.hpp"
 #include "controller/progress.hpp"
 #include "controller/session.hpp"
 #include "controller/stored_request.hpp"
@@ -22,11 +23,6 @@
 #include <unordered_map>
 
 namespace endoscope::controller {
-
-/// A policy in the cache.
-struct CachedPolicy {
-    std::shared_ptr<const CompiledPolicy> policy;
-};
 
 /// What the reconciler reads and tells. Everything outlives it.
 struct ReconcilerContext {

@@ -2,7 +2,6 @@
 
 #include "api/debug_request.hpp"
 #include "api/timestamp.hpp"
-#include "controller/profile.hpp"
 #include "kube/base/clock.hpp"
 
 #include <cstdint>
@@ -20,7 +19,7 @@ struct Session {
     std::string container;
     std::string target_container;  ///< Whose processes it sees.
     std::string image;             ///< Canonical, as injected.
-    Profile profile = Profile::restricted;
+    std::string profile;
     api::PolicyRef policy;
     std::string warnings;  ///< Of the verdict, joined.
     std::int64_t deadline_seconds = 0;

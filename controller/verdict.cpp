@@ -48,8 +48,16 @@ class Judge final {
         for (Candidate& candidate : candidates_) {
             if (!candidate.denial) candidate.denial = check_policy(context(candidate));
         }
-        // Pod Security Standards come next; until they are judged here the API server's dry-run does it.
-        return nobody_left() ? best_denial() : allowed();
+        if (nobody_left()) return best_denial();
+        if (!facts_.namespace_labels && when_missing_ == WhenMissing::ask) {
+            return Need{.what = Need::What::namespace_labels};
+        }
+        for (Candidate& candidate : candidates_) {
+            if (!candidate.denial && pod_ != nullptr) {
+                candidate.denial = check_pod_security(context(candidate), plan(candidate));
+            }
+        }
+        return nobody_left() ? best_denial() : accepted();
     }
 
   private:
@@ -201,6 +209,7 @@ class Judge final {
                 .policy = *candidate.policy,
                 .selecting = selecting_,
                 .image = image_,
+                .is_authorized = authorization_of(*candidate.policy) == Authorization::allowed,
                 .pod = pod_,
                 .target = target_};
     }
@@ -216,14 +225,18 @@ class Judge final {
         verdict.message = api::truncated(std::move(message), api::bounds::kMessage);
         if (!image_.path.empty()) verdict.image = image_.canonical();
         for (const Candidate& candidate : candidates_) {
-            PolicyRow row{.name = candidate.policy->name(),
-                          .accepted = !candidate.denial,
-                          .reason = candidate.denial ? candidate.denial->reason : Reason::allowed,
-                          .message = candidate.denial ? candidate.denial->message : std::string()};
-            row.message = api::truncated(std::move(row.message), api::bounds::kMessage);
+            PolicyRow row{.name = candidate.policy->name(), .accepted = !candidate.denial, .message = {}};
+            row.reason = candidate.denial                    ? candidate.denial->reason
+                         : wants_approval(*candidate.policy) ? Reason::approval_required
+                                                             : Reason::allowed;
+            if (candidate.denial) row.message = api::truncated(candidate.denial->message, api::bounds::kMessage);
             verdict.policies.push_back(std::move(row));
         }
         return verdict;
+    }
+
+    static bool wants_approval(const CompiledPolicy& policy) {
+        return policy.spec().approval && policy.spec().approval->required > 0;
     }
 
     Verdict denied(Denial denial) const { return start(false, denial.reason, std::move(denial.message)); }
@@ -241,23 +254,30 @@ class Judge final {
         return verdict;
     }
 
-    Verdict allowed() const {
-        const Candidate& candidate =
-            *std::ranges::find_if(candidates_, [](const auto& each) { return !each.denial.has_value(); });
-        const CompiledPolicy& policy = *candidate.policy;
-        const Identity identity = resolve_run_as(context(candidate)).value_or(Identity{});
+    ContainerPlan plan(const Candidate& candidate) const {
+        // The rules of the policy have passed, so that there is a security context.
+        return ContainerPlan{
+            .name = container_name(facts_.request, pod_->uid),
+            .image = image_.canonical(),
+            .has_digest = !image_.digest.empty(),
+            .target_container = target_->name,
+            .profile = spec().profile,
+            .security_context = resolve_security_context(context(candidate)).value_or(api::SecurityContext{})};
+    }
+
+    /// Some policy accepts: the first by name that does not ask for approval, else the first that does.
+    Verdict accepted() const {
+        const auto accepts = [](const Candidate& each) { return !each.denial.has_value(); };
+        auto found = std::ranges::find_if(
+            candidates_, [&](const Candidate& each) { return accepts(each) && !wants_approval(*each.policy); });
+        if (found == candidates_.end()) return approval_required(*std::ranges::find_if(candidates_, accepts)->policy);
+
+        const CompiledPolicy& policy = *found->policy;
         Verdict verdict = start(true, Reason::allowed, "allowed by policy \"" + policy.name() + "\"");
         verdict.policy = reference(policy);
         if (pod_ != nullptr && target_ != nullptr) {
-            verdict.container =
-                ContainerPlan{.name = container_name(facts_.request, pod_->uid),
-                              .image = verdict.image,
-                              .has_digest = !image_.digest.empty(),
-                              .target_container = target_->name,
-                              .profile = profile_from_string(spec().profile).value_or(Profile::restricted),
-                              .run_as_user = identity.user,
-                              .run_as_group = identity.group};
-            warn_of_root(identity, verdict.warnings);
+            verdict.container = plan(*found);
+            warn_of_root(verdict.container->security_context, verdict.warnings);
         }
         const api::PolicyLimits& limits = policy.spec().limits;
         verdict.deadline_seconds =
@@ -266,15 +286,25 @@ class Judge final {
         return verdict;
     }
 
-    void warn_of_root(const Identity& identity, std::vector<std::string>& warnings) const {
-        if (spec().profile != to_string(Profile::restricted) || identity.user) return;
+    Verdict approval_required(const CompiledPolicy& policy) const {
+        const std::int64_t wanted = policy.spec().approval->required;
+        Verdict verdict = start(false, Reason::approval_required,
+                                "policy \"" + policy.name() + "\" accepts the request once " + std::to_string(wanted) +
+                                    (wanted == 1 ? " other person has" : " other people have") + " approved it");
+        verdict.policy = reference(policy);
+        return verdict;
+    }
+
+    void warn_of_root(const api::SecurityContext& context, std::vector<std::string>& warnings) const {
+        if (context.run_as_non_root != true || context.run_as_user) return;
+        const std::string profile = "profile " + spec().profile;
         if (!pod_->run_as_user) {
-            warnings.emplace_back(
-                "profile restricted sets no user and the Pod names none: the kubelet will refuse an image that runs as "
-                "root; set spec.runAs.user");
+            warnings.push_back(profile +
+                               " sets no user and the Pod names none: the kubelet will refuse an image that runs as "
+                               "root; set spec.runAs.user");
         } else if (*pod_->run_as_user == 0) {
-            warnings.emplace_back(
-                "the Pod runs as user 0, which the kubelet refuses with profile restricted; set spec.runAs.user");
+            warnings.push_back("the Pod runs as user 0, which the kubelet refuses with " + profile +
+                               "; set spec.runAs.user");
         }
     }
 

@@ -26,8 +26,9 @@ struct PodAbsent {};
 struct Sessions {
     std::int64_t in_namespace = 0;
     std::int64_t by_requester = 0;  ///< In the whole cluster, by user name.
-    std::int64_t in_pod = 0;
-    std::vector<std::string> open_in_containers;  ///< Containers of this Pod in which a session is open.
+    /// Requests ("namespace/name") with a place in this Pod, and the container that each joins; empty for the Pod's
+    /// default one. What the Pod itself shows is counted besides.
+    std::map<std::string, std::string> in_pod;
 };
 
 /// All that the verdict depends on. What is absent has not been looked up yet.
@@ -59,7 +60,7 @@ struct Need {
 struct PolicyRow {
     std::string name;
     bool accepted = false;
-    api::Reason reason = api::Reason::no_policy;  ///< `allowed`, or the first rule that failed.
+    api::Reason reason = api::Reason::no_policy;  ///< `allowed`, `approval_required`, or the first rule that failed.
     std::string message;
 };
 

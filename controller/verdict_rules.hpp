@@ -3,15 +3,17 @@
 #include "controller/image_reference.hpp"
 #include "controller/verdict.hpp"
 
-#include <cstdint>
 #include <expected>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace endoscope::controller {
 
-// The single rules of the verdict. For verdict.cpp only; each says of itself why it denies, or that it does not.
+// The single rules of the verdict, for verdict.cpp only; each says of itself why it denies, or that it does not. Their
+// order is in verdict_rules.cpp.
 
 /// Why a rule denies.
 struct Denial {
@@ -28,6 +30,8 @@ struct RuleContext {
     const CompiledPolicy& policy;
     std::span<const CompiledPolicy* const> selecting;  ///< All policies that select the namespace, also invalid ones.
     const ImageReference& image;
+    /// Whether the requester is known to be authorised. Until then no message quotes the lists of a policy.
+    bool is_authorized = false;
     const PodView* pod = nullptr;
     const PodView::Container* target = nullptr;
 };
@@ -38,13 +42,42 @@ RuleResult check_target(const api::DebugRequest& request, const PodView& pod, co
 /// The rules of a policy from "who" to "number", in their order; the first that fails.
 RuleResult check_policy(const RuleContext& context);
 
-/// User and group that the container is given; absent ones are inherited from the Pod or the image.
-struct Identity {
-    std::optional<std::int64_t> user;
-    std::optional<std::int64_t> group;
-};
+/// The security context that the container ends with under a policy: the profile's, with the user and group of
+/// `runAs`; or why it may not have it.
+std::expected<api::SecurityContext, Denial> resolve_security_context(const RuleContext& context);
 
-/// Which user and group the request ends with under a policy, or why it may not have them.
-std::expected<Identity, Denial> resolve_run_as(const RuleContext& context);
+/// Pod Security Standards at the namespace's level, on the Pod with the container added.
+RuleResult check_pod_security(const RuleContext& context, const ContainerPlan& plan);
 
+namespace rules {
+
+RuleResult check_profile(const RuleContext& context);
+RuleResult check_run_as(const RuleContext& context);
+RuleResult check_env(const RuleContext& context);
+RuleResult check_command(const RuleContext& context);
+
+RuleResult check_target_allowed(const RuleContext& context);
+RuleResult check_host_pid(const RuleContext& context);
+RuleResult check_host_network(const RuleContext& context);
+RuleResult check_host_ipc(const RuleContext& context);
+RuleResult check_privileged(const RuleContext& context);
+
+RuleResult check_deadline(const RuleContext& context);
+RuleResult check_number_of_targets(const RuleContext& context);
+RuleResult check_exclusive(const RuleContext& context);
+RuleResult check_limits(const RuleContext& context);
+
+/// The text in quotation marks, printable.
+std::string in_quotes(std::string_view text);
+
+/// `policy "name"`.
+std::string policy_name(const RuleContext& context);
+
+/// " (a, b)" for what a list of the policy has, or nothing for a requester who may not know yet.
+std::string listed(const RuleContext& context, const std::vector<std::string>& names);
+
+/// Whether one of the names or globs matches.
+bool any_matches(const std::vector<std::string>& globs, std::string_view name);
+
+}  // namespace rules
 }  // namespace endoscope::controller

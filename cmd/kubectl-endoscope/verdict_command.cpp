@@ -4,6 +4,8 @@
 #include "api/timestamp.hpp"
 #include "cmd/kubectl-endoscope/cluster_files.hpp"
 #include "cmd/kubectl-endoscope/verdict_output.hpp"
+#include "controller/not_yet.hpp"
+#include "controller/target_selection.hpp"
 #include "controller/verdict.hpp"
 
 #include <nlohmann/json.hpp>
@@ -35,21 +37,18 @@ bool is_about(const api::DebugRequest& active, const controller::PodView& pod) {
            std::ranges::any_of(active.status.targets, [&](const auto& row) { return row.pod_name == pod.name; });
 }
 
-controller::Sessions count(const api::DebugRequest& request, const std::string& user, const controller::PodView* pod,
+controller::Sessions count(const api::DebugRequest& request, const controller::PodView* pod,
                            const std::vector<api::DebugRequest>& active) {
     controller::Sessions sessions;
     for (const api::DebugRequest& other : active) {
-        if (other.namespace_name == request.namespace_name && other.name == request.name) continue;
-        if (other.namespace_name == request.namespace_name) ++sessions.in_namespace;
-        if (other.spec.requester && other.spec.requester->username == user) ++sessions.by_requester;
-        if (pod == nullptr || !is_about(other, *pod)) continue;
-        ++sessions.in_pod;
-        const auto* const fallback = pod->default_target();
-        if (!other.spec.target.container.empty()) {
-            sessions.open_in_containers.push_back(other.spec.target.container);
-        } else if (fallback != nullptr) {
-            sessions.open_in_containers.push_back(fallback->name);
+        const bool same_namespace = other.namespace_name == request.namespace_name;
+        if (same_namespace && other.name == request.name) continue;
+        if (same_namespace) ++sessions.in_namespace;
+        if (other.spec.requester && other.spec.requester->username == request.spec.requester->username) {
+            ++sessions.by_requester;
         }
+        if (pod == nullptr || !is_about(other, *pod)) continue;
+        sessions.in_pod[other.namespace_name + "/" + other.name] = other.spec.target.container;
     }
     return sessions;
 }
@@ -68,6 +67,41 @@ void set_requester(api::DebugRequest& request, const VerdictOptions& options) {
     request.spec.requester = std::move(requester);
 }
 
+api::Labels labels_of(const std::string& namespace_name, const ClusterFiles& files) {
+    const auto found = files.namespaces.find(namespace_name);
+    api::Labels labels = found == files.namespaces.end() ? api::Labels() : found->second;
+    labels[kNameLabel] = namespace_name;
+    return labels;
+}
+
+/// The Pods that the request is about; one that is nullptr where there is none.
+std::vector<const controller::PodView*> pods_of(const api::DebugRequest& request, const ClusterFiles& files) {
+    std::vector<const controller::PodView*> candidates;
+    for (const auto& [key, pod] : files.pods) {
+        if (key.first == request.namespace_name) candidates.push_back(&pod);
+    }
+    auto chosen = controller::select_pods(request.spec.target, candidates);
+    if (chosen.empty()) chosen.push_back(nullptr);
+    return chosen;
+}
+
+/// All Pods or none: the first denial, else the verdict on the first Pod.
+Verdict judge_pods(Facts& facts, const ClusterFiles& files) {
+    std::optional<Verdict> first;
+    for (const controller::PodView* const pod : pods_of(facts.request, files)) {
+        facts.pod = controller::PodAbsent();
+        if (pod != nullptr) facts.pod = *pod;
+        facts.sessions = count(facts.request, pod, files.active);
+        auto result = controller::judge(facts);
+        // All facts are given, so that nothing is needed; were it so, the empty verdict denies.
+        auto* const found = std::get_if<Verdict>(&result);
+        Verdict verdict = found == nullptr ? Verdict() : std::move(*found);
+        if (!verdict.allowed) return verdict;
+        if (!first) first = std::move(verdict);
+    }
+    return first.value_or(Verdict());
+}
+
 JudgedRequest judge(const RequestToJudge& document, const ClusterFiles& files, const VerdictOptions& options) {
     JudgedRequest judged{
         .namespace_name = document.namespace_name, .name = document.name, .verdict = {}, .request = {}};
@@ -78,28 +112,15 @@ JudgedRequest judge(const RequestToJudge& document, const ClusterFiles& files, c
     judged.request = *document.request;
     set_requester(judged.request, options);
 
-    const auto pod = files.pods.find({document.namespace_name, judged.request.spec.target.pod_name});
-    const auto* const view = pod == files.pods.end() ? nullptr : &pod->second;
     Facts facts{.request = judged.request};
     facts.identity = controller::IdentityCheck::valid;
     facts.operator_namespace = kOperatorNamespace;
     facts.policies = files.policies;
-    if (const auto labels = files.namespaces.find(document.namespace_name); labels != files.namespaces.end()) {
-        facts.namespace_labels = labels->second;
-    } else {
-        facts.namespace_labels = api::Labels();
-    }
-    (*facts.namespace_labels)[kNameLabel] = document.namespace_name;
+    facts.namespace_labels = labels_of(document.namespace_name, files);
     const Authorization authorization = options.unauthorized ? Authorization::denied : Authorization::allowed;
     facts.pod_permission = authorization;
     for (const auto& policy : files.policies) facts.use_policy[policy->name()] = authorization;
-    facts.pod = controller::PodAbsent();
-    if (view != nullptr) facts.pod = *view;
-    facts.sessions = count(judged.request, judged.request.spec.requester->username, view, files.active);
-
-    auto result = controller::judge(facts);
-    // All facts are given, so that nothing is needed; were it so, the empty verdict denies.
-    if (auto* const verdict = std::get_if<Verdict>(&result)) judged.verdict = std::move(*verdict);
+    judged.verdict = judge_pods(facts, files);
     return judged;
 }
 
@@ -126,7 +147,14 @@ int run_verdict(const VerdictOptions& options, const Streams& streams) {
     if (files.to_judge.empty()) return fail("there is no DebugRequest to judge");
 
     std::vector<JudgedRequest> judged;
-    for (const RequestToJudge& document : files.to_judge) judged.push_back(judge(document, files, options));
+    for (const RequestToJudge& document : files.to_judge) {
+        judged.push_back(judge(document, files, options));
+        if (!document.request) continue;
+        if (const auto missing = controller::not_yet(*document.request)) {
+            streams.err << "note: " << document.namespace_name << '/' << document.name << ": " << missing->text()
+                        << '\n';
+        }
+    }
     if (options.output == "json") {
         print_json(judged, streams.out);
     } else {

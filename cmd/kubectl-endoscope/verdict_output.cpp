@@ -8,6 +8,8 @@
 #include <array>
 #include <iomanip>
 #include <iostream>
+#include <string_view>
+#include <utility>
 
 namespace endoscope::cli {
 namespace {
@@ -38,12 +40,87 @@ Json to_json(const JudgedRequest& judged) {
     return result;
 }
 
-using Row = std::array<std::string, 5>;
+using Row = std::vector<std::string>;
+
+/// Rows in columns, each line after `indent`.
+void print_table(const std::vector<Row>& rows, std::string_view indent, std::ostream& out) {
+    std::vector<std::size_t> widths(rows.front().size());
+    for (const Row& row : rows) {
+        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    }
+    for (const Row& row : rows) {
+        out << indent;
+        for (std::size_t i = 0; i < row.size(); ++i) {
+            const bool last = i + 1 == row.size();
+            out << std::left << std::setw(last ? 0 : static_cast<int>(widths[i] + 3)) << row[i];
+        }
+        out << '\n';
+    }
+}
 
 Row to_row(const JudgedRequest& judged) {
     const Verdict& verdict = judged.verdict;
     return {judged.namespace_name, judged.name, verdict.allowed ? "allowed" : "denied",
             std::string(api::to_string(verdict.reason)), verdict.policy ? verdict.policy->name : "-"};
+}
+
+/// A step of the verdict, with the last reason word that belongs to it: the words stand in the order of the rules.
+struct Step {
+    const char* name;
+    api::Reason last;
+};
+
+constexpr std::array kSteps = {
+    Step{"spec", api::Reason::invalid_image_reference},
+    Step{"identity", api::Reason::identity_invalid},
+    Step{"policy", api::Reason::namespace_protected},
+    Step{"authorization", api::Reason::authorization_failed},
+    Step{"target", api::Reason::target_windows},
+    Step{"requester", api::Reason::requester_not_allowed},
+    Step{"image", api::Reason::digest_required},
+    Step{"container", api::Reason::command_not_allowed},
+    Step{"target's rules", api::Reason::target_privileged},
+    Step{"reason, time, number", api::Reason::limit_exceeded},
+    Step{"pod security", api::Reason::pod_security_violation},
+    Step{"approval", api::Reason::approval_timed_out},
+};
+
+/// What a step shows of a judgement that ended with `reason`.
+std::string outcome(api::Reason reason, std::size_t step) {
+    if (reason == api::Reason::allowed) return "ok";
+    if (reason > kSteps.at(step).last) return "ok";
+    const bool failed_before = step > 0 && reason <= kSteps.at(step - 1).last;
+    return failed_before ? "-" : "> " + std::string(api::to_string(reason));
+}
+
+/// The steps of a denied request, a column for each policy that selects its namespace.
+void print_steps(const Verdict& verdict, std::ostream& out) {
+    std::vector<Row> rows{{"STEP"}};
+    const bool by_policy = !verdict.policies.empty();
+    if (by_policy) {
+        for (const PolicyRow& policy : verdict.policies) rows.front().push_back("POLICY " + policy.name);
+    } else {
+        rows.front().emplace_back("RESULT");
+    }
+    for (std::size_t step = 0; step < kSteps.size(); ++step) {
+        Row row{kSteps.at(step).name};
+        for (const PolicyRow& policy : verdict.policies) row.push_back(outcome(policy.reason, step));
+        if (!by_policy) row.push_back(outcome(verdict.reason, step));
+        rows.push_back(std::move(row));
+    }
+    print_table(rows, "  ", out);
+}
+
+void print_denial(const JudgedRequest& judged, std::ostream& out) {
+    const Verdict& verdict = judged.verdict;
+    out << '\n'
+        << judged.namespace_name << '/' << judged.name << " is denied (" << api::to_string(verdict.reason) << "):\n";
+    print_steps(verdict, out);
+    out << "  what to change: " << verdict.message << '\n';
+    for (const PolicyRow& row : verdict.policies) {
+        if (row.message.empty() || row.message == verdict.message) continue;
+        out << "  or, for policy " << row.name << ": " << row.message << '\n';
+    }
 }
 
 }  // namespace
@@ -57,24 +134,14 @@ void print_json(const std::vector<JudgedRequest>& judged, std::ostream& out) {
 void print_text(const std::vector<JudgedRequest>& judged, std::ostream& out) {
     std::vector<Row> rows{{"NAMESPACE", "NAME", "VERDICT", "REASON", "POLICY"}};
     for (const JudgedRequest& each : judged) rows.push_back(to_row(each));
-    std::array<std::size_t, 5> widths{};
-    for (const Row& row : rows) {
-        for (std::size_t i = 0; i < row.size(); ++i) widths.at(i) = std::max(widths.at(i), row.at(i).size());
+    print_table(rows, "", out);
+    for (const JudgedRequest& each : judged) {
+        for (const std::string& warning : each.verdict.warnings) {
+            out << "warning: " << each.namespace_name << '/' << each.name << ": " << warning << '\n';
+        }
     }
-    for (std::size_t r = 0; r < rows.size(); ++r) {
-        for (std::size_t i = 0; i < rows[r].size(); ++i) {
-            const bool last = i + 1 == rows[r].size();
-            out << std::left << std::setw(last ? 0 : static_cast<int>(widths.at(i) + 3)) << rows[r].at(i);
-        }
-        out << '\n';
-        if (r == 0) continue;
-        const Verdict& verdict = judged[r - 1].verdict;
-        if (!verdict.allowed) out << "  " << verdict.message << '\n';
-        for (const std::string& warning : verdict.warnings) out << "  warning: " << warning << '\n';
-        if (verdict.allowed || verdict.policies.size() < 2) continue;
-        for (const PolicyRow& row : verdict.policies) {
-            out << "  policy " << row.name << ": " << api::to_string(row.reason) << ": " << row.message << '\n';
-        }
+    for (const JudgedRequest& each : judged) {
+        if (!each.verdict.allowed) print_denial(each, out);
     }
 }
 

@@ -36,7 +36,8 @@ TEST(DebugPolicy, ReadsEveryField) {
     EXPECT_EQ(spec.authorization, AuthorizationMode::use_policy);
     EXPECT_TRUE(spec.requesters.allow_service_accounts);
     EXPECT_TRUE(spec.images.require_digest);
-    EXPECT_EQ(spec.custom_profile_names, std::vector<std::string>{"c"});
+    ASSERT_EQ(spec.custom_profiles.size(), 1U);
+    EXPECT_EQ(spec.custom_profiles.front().name, "c");
     EXPECT_EQ(spec.run_as, (PolicyRunAs{.allow_match_target = true, .min_user = 0, .default_user = 65532}));
     EXPECT_EQ(spec.commands.at(1).at(1), "/proc/1/status");
     EXPECT_TRUE(spec.targets.allow_host_pid && spec.targets.allow_host_network && spec.targets.allow_host_ipc &&
@@ -108,7 +109,7 @@ TEST(DebugPolicy, PartsOfAWrongPolicyCanBeRead) {
     json object = whole();
     object["spec"]["limits"] = "many";
     EXPECT_FALSE(parse_debug_policy(object));
-    EXPECT_EQ(parse_policy_metadata(object).name, "p");
+    EXPECT_EQ(parse_policy_record(object).name, "p");
     EXPECT_EQ(parse_policy_namespaces(object)->names.size(), 1U);
     EXPECT_EQ(parse_policy_images(object)->deny.size(), 1U);
     object["spec"]["namespaces"]["names"] = 1;

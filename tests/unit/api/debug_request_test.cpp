@@ -138,8 +138,10 @@ TEST(DebugRequest, ValidationNamesTheField) {
         {"/spec/reason", R"("\u001b[2J")", "spec.reason"},
         {"/spec/target", "{}", "spec.target"},
         {"/spec/target", R"({"podName":"a","workload":{"kind":"Deployment","name":"x"}})", "spec.target"},
-        {"/spec/target", R"({"selector":{"matchLabels":{"a":"b"}}})", "spec.target.selector"},
-        {"/spec/target", R"({"workload":{"kind":"Deployment","name":"x"}})", "spec.target.workload"},
+        {"/spec/target", R"({"selector":{}})", "spec.target.selector"},
+        {"/spec/target", R"({"workload":{"kind":"CronJob","name":"x"}})", "spec.target.workload.kind"},
+        {"/spec/target", R"({"workload":{"kind":"Job","name":"X"}})", "spec.target.workload.name"},
+        {"/spec/target", R"({"selector":{"matchLabels":{"a":"b"}},"maxPods":21})", "spec.target.maxPods"},
         {"/spec/target/podName", R"("Web")", "spec.target.podName"},
         {"/spec/target/podName", R"("../x")", "spec.target.podName"},
         {"/spec/target/maxPods", "1", "spec.target.maxPods"},
@@ -162,6 +164,7 @@ TEST(DebugRequest, ValidationNamesTheField) {
         {"/spec/deadlineSeconds", "-5", "spec.deadlineSeconds"},
         {"/spec/deadlineSeconds", "604801", "spec.deadlineSeconds"},
         {"/spec/output", R"({"tailLines":50})", "spec.output"},
+        {"/spec/output", R"({"tailLines":0})", "spec.output.tailLines"},
         {"/spec/onBehalfOf", R"({"username":"bob"})", "spec.onBehalfOf"},
     };
     for (const Mistake& row : rows) {

@@ -1,5 +1,7 @@
 #include "controller/container.hpp"
 
+#include "controller/profile.hpp"
+
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -20,9 +22,8 @@ ContainerPlan plan() {
             .image = "docker.io/library/busybox:latest",
             .has_digest = false,
             .target_container = "nginx",
-            .profile = Profile::baseline,
-            .run_as_user = std::nullopt,
-            .run_as_group = std::nullopt};
+            .profile = "baseline",
+            .security_context = {}};
 }
 
 TEST(Container, InteractiveWithDefaults) {
@@ -39,9 +40,9 @@ TEST(Container, CommandWithEverything) {
     whole.spec.working_dir = "/tmp";
     whole.spec.env = {{"TERM", "xterm"}};
     ContainerPlan decided = plan();
-    decided.profile = Profile::restricted;
-    decided.run_as_user = 1000;
-    decided.run_as_group = 2000;
+    decided.security_context = builtin_profile("restricted").value();
+    decided.security_context.run_as_user = 1000;
+    decided.security_context.run_as_group = 2000;
     EXPECT_EQ(build_ephemeral_container(whole, decided), json::parse(R"({
         "name":"dbg-x","image":"docker.io/library/busybox:latest","imagePullPolicy":"Always","targetContainerName":"nginx",
         "command":["/bin/sh","-c","echo \"$(HOME)\"\n"],"args":["a b"],"workingDir":"/tmp",
@@ -53,7 +54,7 @@ TEST(Container, CommandWithEverything) {
 TEST(Container, BaselineHasAContextOnlyForAUser) {
     ContainerPlan decided = plan();
     EXPECT_FALSE(build_ephemeral_container(request(), decided).contains("securityContext"));
-    decided.run_as_user = 0;
+    decided.security_context.run_as_user = 0;
     EXPECT_EQ(build_ephemeral_container(request(), decided)["securityContext"], json({{"runAsUser", 0}}));
 }
 

@@ -52,12 +52,17 @@ TEST(Policy, ErrorsNameTheField) {
         {"/spec/unknown", "1", "spec.unknown"},
         {"/spec/images", "[]", "spec.images"},
         // Of the API, but not of this version: an error, never passed over.
-        {"/spec/customProfiles", R"([{"name":"x"}])", "spec.customProfiles"},
-        {"/spec/approval", R"({"required":1})", "spec.approval"},
-        {"/spec/approval", "{}", "spec.approval"},
         {"/spec/onExpiry", R"("Terminate")", "spec.onExpiry"},
         {"/spec/onExpiry", R"("EvictPod")", "spec.onExpiry"},
         {"/spec/afterSession", R"("EvictPod")", "spec.afterSession"},
+        {"/spec/approval", R"({"required":6})", "spec.approval.required"},
+        {"/spec/approval", R"({"timeoutSeconds":0})", "spec.approval.timeoutSeconds"},
+        {"/spec/customProfiles", R"([{"name":"restricted"}])", "spec.customProfiles[0].name"},
+        {"/spec/customProfiles", R"([{"name":"a"},{"name":"a"}])", "spec.customProfiles[1].name"},
+        {"/spec/customProfiles", R"([{"name":"a","securityContext":{"runAsUser":-1}}])",
+         "spec.customProfiles[0].securityContext.runAsUser"},
+        {"/spec/customProfiles", R"([{"name":"a","securityContext":{"hostPID":true}}])",
+         "spec.customProfiles[0].securityContext.hostPID"},
     };
     for (const Row& row : rows) {
         json object = minimal();
@@ -71,7 +76,8 @@ TEST(Policy, ErrorsNameTheField) {
 TEST(Policy, AcceptsEverythingOfThisVersion) {
     json object = minimal();
     object["spec"].update(json::parse(R"({"authorization":"UsePolicy",
-        "requesters":{"serviceAccounts":["argocd/argocd-application-controller"]},"approval":{"required":0},
+        "requesters":{"serviceAccounts":["argocd/argocd-application-controller"]},"approval":{"required":2},
+        "customProfiles":[{"name":"tcpdump","securityContext":{"capabilities":{"add":["NET_RAW"]}}},{"name":"plain"}],
         "runAs":{"minUser":0,"defaultUser":1},"env":{"allowedNames":["TERM","LC_*"]},"commands":[["ps"]],
         "targets":{"containers":["nginx","app-*"],"allowServiceAccounts":["web.x","*"]},
         "reason":{"pattern":"^[A-Z]+-[0-9]+"},"limits":{"maxDeadlineSeconds":60,"defaultDeadlineSeconds":3600},
@@ -82,6 +88,23 @@ TEST(Policy, AcceptsEverythingOfThisVersion) {
     EXPECT_EQ(policy->uid(), "u");
     EXPECT_EQ(policy->generation(), 2);
     EXPECT_EQ(policy->resource_version(), "7");
+}
+
+TEST(Policy, ItsOwnProfilesAreAllowedByBeingThere) {
+    json object = minimal();
+    object["spec"]["profiles"] = json::array();
+    object["spec"]["customProfiles"] =
+        json::parse(R"([{"name":"tcpdump","securityContext":{"capabilities":{"add":["NET_RAW"]}}}])");
+    const auto policy = CompiledPolicy::from_json(object);
+    ASSERT_FALSE(policy->error()) << policy->error()->text();
+    ASSERT_NE(policy->profile("tcpdump"), nullptr);
+    EXPECT_EQ(policy->profile("tcpdump")->capabilities_add, std::vector<std::string>{"NET_RAW"});
+    EXPECT_EQ(policy->profile("restricted"), nullptr);
+    object["spec"]["profiles"] = {"tcpdump", "baseline"};
+    EXPECT_FALSE(CompiledPolicy::from_json(object)->error());
+    object["spec"]["profiles"] = {"other"};
+    ASSERT_TRUE(CompiledPolicy::from_json(object)->error());
+    EXPECT_EQ(CompiledPolicy::from_json(object)->error()->field, "spec.profiles[0]");
 }
 
 TEST(Policy, SelectsNamespaces) {
@@ -156,8 +179,9 @@ TEST(Policy, ImagesAndReason) {
     EXPECT_TRUE(policy->reason_matches("INC-4711: 502 from checkout"));
     EXPECT_FALSE(policy->reason_matches("see INC-4711"));
     EXPECT_FALSE(policy->reason_matches(""));
-    EXPECT_TRUE(policy->allows_profile(Profile::restricted));
-    EXPECT_FALSE(policy->allows_profile(Profile::sysadmin));
+    EXPECT_NE(policy->profile("restricted"), nullptr);
+    EXPECT_EQ(policy->profile("sysadmin"), nullptr);
+    EXPECT_EQ(policy->profile(""), nullptr);
     EXPECT_TRUE(CompiledPolicy::from_json(minimal())->reason_matches("anything"));
 }
 

@@ -9,31 +9,32 @@ namespace endoscope::controller {
 namespace {
 
 struct Row {
-    Profile profile;
     const char* name;
     const char* context;
 };
 
 TEST(Profile, SecurityContextsAreThoseOfKubectl) {
     const Row rows[] = {
-        {Profile::general, "general", R"({"capabilities":{"add":["SYS_PTRACE"]}})"},
-        {Profile::baseline, "baseline", "null"},
-        {Profile::restricted, "restricted",
+        {"general", R"({"capabilities":{"add":["SYS_PTRACE"]}})"},
+        {"baseline", "null"},
+        {"restricted",
          R"({"runAsNonRoot":true,"capabilities":{"drop":["ALL"]},"allowPrivilegeEscalation":false,
              "seccompProfile":{"type":"RuntimeDefault"}})"},
-        {Profile::netadmin, "netadmin", R"({"capabilities":{"add":["NET_ADMIN","NET_RAW"]}})"},
-        {Profile::sysadmin, "sysadmin", R"({"privileged":true})"},
+        {"netadmin", R"({"capabilities":{"add":["NET_ADMIN","NET_RAW"]}})"},
+        {"sysadmin", R"({"privileged":true})"},
     };
+    EXPECT_EQ(std::size(rows), kBuiltinProfiles.size());
     for (const Row& row : rows) {
-        EXPECT_EQ(to_string(row.profile), row.name);
-        EXPECT_EQ(profile_from_string(row.name), row.profile);
-        EXPECT_EQ(security_context(row.profile), nlohmann::json::parse(row.context)) << row.name;
+        const auto context = builtin_profile(row.name);
+        ASSERT_TRUE(context) << row.name;
+        EXPECT_EQ(api::to_json(*context), nlohmann::json::parse(row.context)) << row.name;
     }
+    for (const std::string_view name : kBuiltinProfiles) EXPECT_TRUE(builtin_profile(name)) << name;
 }
 
 TEST(Profile, OtherNamesAreNone) {
     for (const char* name : {"", "legacy", "auto", "Restricted", "restricted ", "custom"}) {
-        EXPECT_EQ(profile_from_string(name), std::nullopt) << name;
+        EXPECT_EQ(builtin_profile(name), std::nullopt) << name;
     }
 }
 

@@ -14,6 +14,13 @@ namespace endoscope::controller::testing {
 
 using nlohmann::json;
 
+/// So many other requests with a place in the Pod, joining `container`.
+inline std::map<std::string, std::string> others_in_pod(int number, const std::string& container = "side") {
+    std::map<std::string, std::string> others;
+    for (int i = 0; i < number; ++i) others["production/other-" + std::to_string(i)] = container;
+    return others;
+}
+
 /// A case that is allowed: a request, a Pod and one policy as JSON, which a test changes before it judges.
 struct Case {
     json request = json::parse(R"({"metadata":{"namespace":"production","name":"r","uid":"ru"},
@@ -37,6 +44,17 @@ struct Case {
     json& spec() { return request["spec"]; }
     json& pod_spec() { return pod["spec"]; }
     json& rules() { return policy["spec"]; }
+
+    /// Gives the Pod a debug container of that request, in that state (JSON; empty: none reported yet).
+    void add_session(const std::string& of, const std::string& target, const std::string& state) {
+        json& containers = pod["spec"]["ephemeralContainers"];
+        const std::string name = "dbg-" + std::to_string(containers.size());
+        json container = {{"name", name}, {"image", "busybox"}, {"targetContainerName", target}};
+        if (!of.empty()) container["env"] = {{{"name", "ENDOSCOPE_REQUEST"}, {"value", of}}};
+        containers.push_back(std::move(container));
+        if (state.empty()) return;
+        pod["status"]["ephemeralContainerStatuses"].push_back({{"name", name}, {"state", json::parse(state)}});
+    }
 
     /// The policy again, under another name, to be changed.
     json& another_policy(const std::string& name) {

@@ -175,7 +175,7 @@ TEST(ExpectedDenial, JudgesWhatNeedsNoLookUp) {
     passed_over.spec()["runAs"] = {{"matchTarget", true}};
     passed_over.rules()["targets"] = json::parse(R"({"containers":["x"],"podSelector":{"matchLabels":{"a":"b"}}})");
     passed_over.rules()["limits"]["exclusive"] = true;
-    passed_over.sessions.open_in_containers = {"nginx"};
+    passed_over.sessions.in_pod = {{"production/other", "nginx"}};
     EXPECT_FALSE(passed_over.denial_without_look_ups());
     // Labels decide which policies apply: without them nothing is certain.
     Case unknown = c;

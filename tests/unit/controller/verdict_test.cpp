@@ -23,7 +23,7 @@ TEST(Verdict, Allowed) {
     EXPECT_EQ(verdict.image, "docker.io/library/busybox:1.36");
     ASSERT_TRUE(verdict.container);
     EXPECT_EQ(verdict.container->target_container, "nginx");
-    EXPECT_EQ(verdict.container->profile, Profile::restricted);
+    EXPECT_EQ(verdict.container->profile, "restricted");
     EXPECT_FALSE(verdict.container->has_digest);
     EXPECT_EQ(verdict.container->image, verdict.image);
     EXPECT_EQ(verdict.container->name, container_name(*api::parse_debug_request(allowed.request), "pu"));
@@ -181,7 +181,7 @@ TEST(Verdict, EveryReasonOfAPolicy) {
              c.spec()["runAs"] = {{"user", 0}};
              c.rules()["runAs"] = {{"minUser", 0}};
          },
-         "profile restricted"},
+         "does not run as user 0"},
         {"match not allowed", Reason::run_as_not_allowed,
          [](Case& c) {
              c.spec()["runAs"] = {{"matchTarget", true}};
@@ -266,10 +266,39 @@ TEST(Verdict, EveryReasonOfAPolicy) {
         {"exclusive", Reason::session_exists,
          [](Case& c) {
              c.rules()["limits"]["exclusive"] = true;
-             c.sessions.open_in_containers = {"side", "nginx"};
+             c.sessions.in_pod = {{"production/a", "side"}, {"production/b", "nginx"}};
          },
          "limits.exclusive"},
-        {"per Pod", Reason::limit_exceeded, [](Case& c) { c.sessions.in_pod = 5; }, "limits.maxPerPod"},
+        {"exclusive, both in the default container", Reason::session_exists,
+         [](Case& c) {
+             c.rules()["limits"]["exclusive"] = true;
+             c.sessions.in_pod = {{"production/a", ""}};
+         },
+         "production/a"},
+        {"exclusive, as the Pod shows", Reason::session_exists,
+         [](Case& c) {
+             c.rules()["limits"]["exclusive"] = true;
+             c.add_session("production/a", "nginx", R"({"running":{}})");
+         },
+         "production/a"},
+        {"targets", Reason::too_many_targets,
+         [](Case& c) { c.spec()["target"] = json::parse(R"({"selector":{"matchLabels":{"app":"web"}},"maxPods":6})"); },
+         "limits.maxPods"},
+        {"per Pod", Reason::limit_exceeded, [](Case& c) { c.sessions.in_pod = testing::others_in_pod(5); },
+         "limits.maxPerPod"},
+        {"per Pod, as the Pod shows", Reason::limit_exceeded,
+         [](Case& c) {
+             c.rules()["limits"]["maxPerPod"] = 2;
+             c.sessions.in_pod = {{"production/a", "side"}};
+             c.add_session("production/b", "side", R"({"waiting":{"reason":"ContainerCreating"}})");
+         },
+         "limits.maxPerPod"},
+        {"per Pod, one that has no status yet", Reason::limit_exceeded,
+         [](Case& c) {
+             c.rules()["limits"]["maxPerPod"] = 1;
+             c.add_session("production/b", "side", "");
+         },
+         "limits.maxPerPod"},
         {"per namespace", Reason::limit_exceeded, [](Case& c) { c.sessions.in_namespace = 20; },
          "limits.maxActivePerNamespace"},
         {"per requester", Reason::limit_exceeded, [](Case& c) { c.sessions.by_requester = 5; },
@@ -343,9 +372,36 @@ TEST(Verdict, JustWithinTheRules) {
     expect_allowed("longest deadline", [](Case& c) { c.spec()["deadlineSeconds"] = 14400; });
     expect_allowed("exclusive, another container", [](Case& c) {
         c.rules()["limits"]["exclusive"] = true;
-        c.sessions.open_in_containers = {"side"};
+        c.sessions.in_pod = {{"production/a", "side"}};
+        c.add_session("production/b", "side", R"({"running":{}})");
     });
-    expect_allowed("last places", [](Case& c) { c.sessions = {19, 4, 4, {}}; });
+    expect_allowed("exclusive, the other is over", [](Case& c) {
+        c.rules()["limits"]["exclusive"] = true;
+        c.add_session("production/b", "nginx", R"({"terminated":{"exitCode":0}})");
+    });
+    expect_allowed("exclusive, not the default container", [](Case& c) {
+        c.rules()["limits"]["exclusive"] = true;
+        c.sessions.in_pod = {{"production/a", ""}};
+        c.spec()["target"]["container"] = "side";
+    });
+    expect_allowed("last places", [](Case& c) {
+        c.sessions = {.in_namespace = 19, .by_requester = 4, .in_pod = testing::others_in_pod(4)};
+    });
+    expect_allowed("one session seen twice has one place", [](Case& c) {
+        c.rules()["limits"]["maxPerPod"] = 2;
+        c.sessions.in_pod = {{"production/a", ""}};
+        c.add_session("production/a", "nginx", R"({"running":{}})");
+    });
+    expect_allowed("its own container, and what has no place", [](Case& c) {
+        c.rules()["limits"]["maxPerPod"] = 1;
+        c.rules()["limits"]["exclusive"] = true;
+        c.add_session("production/r", "nginx", R"({"running":{}})");
+        c.add_session("production/a", "nginx", R"({"waiting":{"reason":"ImagePullBackOff"}})");
+        c.add_session("", "nginx", R"({"running":{}})");  // not one of Endoscope's
+    });
+    expect_allowed("as many targets as allowed", [](Case& c) {
+        c.spec()["target"] = json::parse(R"({"selector":{"matchLabels":{"app":"web"}},"maxPods":5})");
+    });
 }
 
 TEST(Verdict, RulesRunInOrder) {
@@ -367,7 +423,8 @@ TEST(Verdict, RulesRunInOrder) {
     const json pod = c.pod;
     c.pod = nullptr;
     c.spec()["target"]["container"] = "db";
-    c.sessions = {.in_namespace = 0, .by_requester = 0, .in_pod = 1, .open_in_containers = {"nginx"}};
+    c.sessions = {.in_namespace = 0, .by_requester = 0, .in_pod = {{"production/a", "nginx"}}};
+    c.labels = api::Labels{{"pod-security.kubernetes.io/enforce", "baseline"}};
 
     const std::pair<Reason, std::function<void()>> steps[] = {
         {Reason::invalid_spec, [&] { c.spec()["deadlineSeconds"] = 11; }},
@@ -402,8 +459,10 @@ TEST(Verdict, RulesRunInOrder) {
         {Reason::target_privileged, [&] { c.pod_spec()["containers"] = {{{"name", "nginx"}}}; }},
         {Reason::reason_not_accepted, [&] { c.spec()["reason"] = "INC-1"; }},
         {Reason::deadline_too_long, [&] { c.spec()["deadlineSeconds"] = 10; }},
-        {Reason::session_exists, [&] { c.sessions.open_in_containers.clear(); }},
-        {Reason::limit_exceeded, [&] { c.sessions.in_pod = 0; }},
+        {Reason::session_exists, [&] { c.sessions.in_pod = {{"production/a", "side"}}; }},
+        {Reason::limit_exceeded, [&] { c.sessions.in_pod.clear(); }},
+        {Reason::pod_security_violation, [&] { c.labels = api::Labels(), c.rules()["approval"] = {{"required", 1}}; }},
+        {Reason::approval_required, [&] { c.rules().erase("approval"); }},
         {Reason::allowed, [] {}},
     };
     for (const auto& [expected, repair] : steps) {
@@ -426,35 +485,35 @@ TEST(Verdict, RunAs) {
     const std::optional<std::int64_t> none;
 
     auto [asked, asked_warnings] = plan([](Case& c) { c.spec()["runAs"] = {{"user", 1000}, {"group", 0}}; });
-    EXPECT_EQ(asked.run_as_user, 1000);
-    EXPECT_EQ(asked.run_as_group, 0);
+    EXPECT_EQ(asked.security_context.run_as_user, 1000);
+    EXPECT_EQ(asked.security_context.run_as_group, 0);
     EXPECT_TRUE(asked_warnings.empty());
 
     auto [nobody, nobody_warnings] = plan([](Case&) {});
-    EXPECT_EQ(nobody.run_as_user, none);
+    EXPECT_EQ(nobody.security_context.run_as_user, none);
     ASSERT_EQ(nobody_warnings.size(), 1U);
     EXPECT_NE(nobody_warnings[0].find("root"), std::string::npos);
 
     auto [filled, filled_warnings] = plan([](Case& c) { c.rules()["runAs"] = {{"defaultUser", 65532}}; });
-    EXPECT_EQ(filled.run_as_user, 65532);
+    EXPECT_EQ(filled.security_context.run_as_user, 65532);
     EXPECT_TRUE(filled_warnings.empty());
 
     auto [inherited, inherited_warnings] = plan([](Case& c) {
         c.rules()["runAs"] = {{"defaultUser", 65532}, {"minUser", 5000}};
         c.pod_spec()["securityContext"] = {{"runAsUser", 1}};
     });
-    EXPECT_EQ(inherited.run_as_user, none);  // The Pod names one, and an inherited user is not judged.
+    EXPECT_EQ(inherited.security_context.run_as_user, none);  // The Pod names one, and an inherited user is not judged.
     EXPECT_TRUE(inherited_warnings.empty());
 
     auto [root_pod, root_pod_warnings] = plan([](Case& c) { c.pod_spec()["securityContext"] = {{"runAsUser", 0}}; });
-    EXPECT_EQ(root_pod.run_as_user, none);
+    EXPECT_EQ(root_pod.security_context.run_as_user, none);
     EXPECT_EQ(root_pod_warnings.size(), 1U);
 
     auto [baseline, baseline_warnings] = plan([](Case& c) {
         c.spec()["profile"] = "baseline";
         c.rules()["runAs"] = {{"defaultUser", 65532}};
     });
-    EXPECT_EQ(baseline.run_as_user, none);  // Only `restricted` needs one.
+    EXPECT_EQ(baseline.security_context.run_as_user, none);  // Only `restricted` needs one.
     EXPECT_TRUE(baseline_warnings.empty());
 
     auto [matched, matched_warnings] = plan([](Case& c) {
@@ -463,8 +522,92 @@ TEST(Verdict, RunAs) {
         c.pod_spec()["securityContext"] = {{"runAsUser", 10}, {"runAsGroup", 20}};
         c.pod_spec()["containers"][0]["securityContext"] = {{"runAsUser", 11}};
     });
-    EXPECT_EQ(matched.run_as_user, 11);
-    EXPECT_EQ(matched.run_as_group, 20);
+    EXPECT_EQ(matched.security_context.run_as_user, 11);
+    EXPECT_EQ(matched.security_context.run_as_group, 20);
+}
+
+TEST(Verdict, CustomProfiles) {
+    Case c;
+    c.rules()["customProfiles"] = json::parse(R"([
+        {"name":"tracer","securityContext":{"runAsNonRoot":true,"capabilities":{"add":["SYS_PTRACE"],"drop":["ALL"]}}},
+        {"name":"as-app","securityContext":{"runAsUser":1000,"runAsGroup":3000}}])");
+    c.spec()["profile"] = "tracer";
+    Verdict verdict = c.verdict();
+    ASSERT_TRUE(verdict.allowed) << verdict.message;
+    EXPECT_EQ(api::to_json(verdict.container->security_context),
+              json::parse(R"({"runAsNonRoot":true,"capabilities":{"add":["SYS_PTRACE"],"drop":["ALL"]}})"));
+    EXPECT_EQ(verdict.warnings.size(), 1U);  // Nobody names a user.
+
+    c.spec()["runAs"] = {{"user", 0}};
+    c.rules()["runAs"] = {{"minUser", 0}};
+    EXPECT_EQ(c.verdict().reason, Reason::run_as_not_allowed);
+
+    c.spec()["profile"] = "as-app";
+    c.spec()["runAs"] = {{"user", 2000}};
+    EXPECT_EQ(c.verdict().reason, Reason::run_as_not_allowed);
+    c.spec().erase("runAs");
+    verdict = c.verdict();
+    ASSERT_TRUE(verdict.allowed) << verdict.message;
+    EXPECT_EQ(verdict.container->security_context.run_as_user, 1000);
+
+    // It is the policy's own: another policy does not have it.
+    c.another_policy("other")["spec"].erase("customProfiles");
+    c.rules()["images"]["allow"] = {"none"};
+    EXPECT_EQ(c.verdict().policies.at(1).reason, Reason::profile_not_allowed);
+}
+
+TEST(Verdict, PodSecurityStandardsOfTheNamespace) {
+    Case c;
+    c.labels = api::Labels{{"pod-security.kubernetes.io/enforce", "baseline"}};
+    EXPECT_TRUE(c.verdict().allowed);
+    c.spec()["profile"] = "sysadmin";
+    Verdict verdict = c.verdict();
+    EXPECT_EQ(verdict.reason, Reason::pod_security_violation);
+    EXPECT_FALSE(verdict.container);
+    EXPECT_NE(verdict.message.find("violates PodSecurity \"baseline:latest\": privileged (container \"dbg-"),
+              std::string::npos)
+        << verdict.message;
+    EXPECT_NE(verdict.message.find("spec.profile"), std::string::npos);
+
+    // The whole Pod is judged: what is in it already may be the reason, and then no profile helps.
+    c.spec()["profile"] = "restricted";
+    c.pod_spec()["containers"][1]["securityContext"] = {{"capabilities", {{"add", {"SYS_ADMIN"}}}}};
+    verdict = c.verdict();
+    EXPECT_EQ(verdict.reason, Reason::pod_security_violation);
+    EXPECT_NE(verdict.message.find("spec.target"), std::string::npos) << verdict.message;
+    EXPECT_NE(verdict.message.find("\"side\""), std::string::npos);
+
+    // Without labels, which a policy that names its namespaces does not need, they are asked for.
+    c.labels.reset();
+    const auto need = c.judge_or_need();
+    ASSERT_TRUE(std::holds_alternative<Need>(need));
+    EXPECT_EQ(std::get<Need>(need).what, Need::What::namespace_labels);
+    c.labels = api::Labels{{"pod-security.kubernetes.io/enforce", "privileged"}};
+    EXPECT_TRUE(c.verdict().allowed);
+}
+
+TEST(Verdict, Approval) {
+    Case c;
+    c.rules()["approval"] = {{"required", 2}};
+    Verdict verdict = c.verdict();
+    EXPECT_FALSE(verdict.allowed);
+    EXPECT_FALSE(verdict.container);
+    EXPECT_EQ(verdict.reason, Reason::approval_required);
+    EXPECT_EQ(verdict.policy->name, "main");
+    EXPECT_NE(verdict.message.find("2 other people"), std::string::npos);
+    EXPECT_TRUE(verdict.policies.at(0).accepted);
+    EXPECT_EQ(verdict.policies.at(0).reason, Reason::approval_required);
+    // A policy that accepts at once is preferred, wherever its name stands.
+    for (const char* name : {"a", "z"}) {
+        Case both = c;
+        both.another_policy(name)["spec"].erase("approval");
+        verdict = both.verdict();
+        EXPECT_TRUE(verdict.allowed);
+        EXPECT_EQ(verdict.policy->name, name);
+    }
+    c.another_policy("z")["spec"] = c.rules();
+    c.more_policies[0]["spec"]["approval"] = {{"required", 0}};
+    EXPECT_EQ(c.verdict().policy->name, "z");
 }
 
 TEST(Verdict, Deadline) {
