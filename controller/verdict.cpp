@@ -183,8 +183,10 @@ class Judge final {
         }
         // The same words whether the Pod exists or not: who may not debug it is not told either.
         if (by_pod) {
-            return Denial{Reason::not_authorized, who + "may not patch pods/ephemeralcontainers of Pod \"" +
-                                                      spec().target.pod_name + "\" in namespace \"" + namespace_name() +
+            const std::string& name = spec().target.pod_name;
+            return Denial{Reason::not_authorized, who + "may not patch pods/ephemeralcontainers of " +
+                                                      (name.empty() ? "Pods" : "Pod \"" + name + "\"") +
+                                                      " in namespace \"" + namespace_name() +
                                                       "\", or there is no such Pod; ask for a Role that allows it"};
         }
         return Denial{Reason::not_authorized, who + "may not use DebugPolicy \"" + policy.name() +
@@ -194,8 +196,11 @@ class Judge final {
 
     RuleResult find_target() {
         if (std::holds_alternative<PodAbsent>(facts_.pod)) {
-            return Denial{Reason::target_not_found, "spec.target.podName: there is no Pod \"" + spec().target.pod_name +
-                                                        "\" in namespace \"" + namespace_name() + "\""};
+            return Denial{Reason::target_not_found,
+                          spec().target.pod_name.empty()
+                              ? "spec.target: no running Pod of namespace \"" + namespace_name() + "\" matches"
+                              : "spec.target.podName: there is no Pod \"" + spec().target.pod_name +
+                                    "\" in namespace \"" + namespace_name() + "\""};
         }
         pod_ = std::get_if<PodView>(&facts_.pod);
         if (pod_ == nullptr) return std::nullopt;

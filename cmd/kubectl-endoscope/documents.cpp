@@ -2,9 +2,12 @@
 
 #include "kube/base/yaml.hpp"
 
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
+#include <system_error>
 #include <utility>
 
 namespace endoscope::cli {
@@ -38,6 +41,28 @@ std::vector<Document> parse(const std::string& text, const std::string& name) {
 }
 
 }  // namespace
+
+std::expected<std::vector<std::string>, std::string> expand_files(const std::vector<std::string>& names) {
+    std::vector<std::string> files;
+    for (const std::string& name : names) {
+        std::error_code error;
+        if (name == "-" || !std::filesystem::is_directory(name, error)) {
+            files.push_back(name);
+            continue;
+        }
+        std::vector<std::string> found;
+        for (std::filesystem::directory_iterator entry(name, error); !error && entry != std::filesystem::end(entry);
+             entry.increment(error)) {
+            const auto extension = entry->path().extension();
+            if (extension == ".yaml" || extension == ".yml" || extension == ".json") found.push_back(entry->path());
+        }
+        if (error) return std::unexpected(name + ": cannot be read: " + error.message());
+        if (found.empty()) return std::unexpected(name + ": has no .yaml, .yml or .json file");
+        std::ranges::sort(found);
+        files.insert(files.end(), found.begin(), found.end());
+    }
+    return files;
+}
 
 std::expected<std::vector<Document>, std::string> read_documents(const std::string& file, std::istream& input) {
     const std::string name = file == "-" ? "standard input" : file;

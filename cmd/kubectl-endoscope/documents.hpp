@@ -15,6 +15,10 @@ struct Document {
     nlohmann::json value;
 };
 
+/// The files that `-f` names: a directory stands for its .yaml, .yml and .json files by name, not those of directories
+/// in it (as in kubectl without -R). The error is one line.
+std::expected<std::vector<std::string>, std::string> expand_files(const std::vector<std::string>& names);
+
 /// Reads all objects of a file, YAML (several documents) or JSON; "-" is the given input. Lists as `kubectl get -o
 /// yaml` prints them are taken apart. The error is one line and names file, document and, for bad YAML, the line.
 ///

@@ -30,7 +30,7 @@ int main(int argc, char** argv) {
     verdict
         .add_option("-f,--filename", verdict_options.files,
                     "YAML or JSON with DebugRequests to judge, and Pods, Namespaces, DebugPolicies and active "
-                    "DebugRequests to judge them against; - reads standard input")
+                    "DebugRequests to judge them against; a directory stands for its files, - for standard input")
         ->required();
     verdict.add_option("--as", verdict_options.user, "User who asks. Default: the one in spec.requester");
     verdict.add_option("--as-group", verdict_options.groups, "Group of that user; may be repeated")

@@ -136,7 +136,9 @@ int run_verdict(const VerdictOptions& options, const Streams& streams) {
         return fail("--as-group and --as-uid go only with --as");
     }
     std::vector<Document> documents;
-    for (const std::string& file : options.files) {
+    const auto names = expand_files(options.files);
+    if (!names) return fail(names.error());
+    for (const std::string& file : *names) {
         auto read = read_documents(file, streams.in);
         if (!read) return fail(read.error());
         std::ranges::move(*read, std::back_inserter(documents));

@@ -106,6 +106,8 @@ void print_steps(const Verdict& verdict, std::ostream& out) {
         Row row{kSteps.at(step).name};
         for (const PolicyRow& policy : verdict.policies) row.push_back(outcome(policy.reason, step));
         if (!by_policy) row.push_back(outcome(verdict.reason, step));
+        // Below the last failure there is nothing to see.
+        if (std::all_of(row.begin() + 1, row.end(), [](const std::string& cell) { return cell == "-"; })) break;
         rows.push_back(std::move(row));
     }
     print_table(rows, "  ", out);

@@ -56,6 +56,13 @@ TEST(Policy, ErrorsNameTheField) {
         {"/spec/onExpiry", R"("EvictPod")", "spec.onExpiry"},
         {"/spec/afterSession", R"("EvictPod")", "spec.afterSession"},
         {"/spec/approval", R"({"required":6})", "spec.approval.required"},
+        {"/spec/namespaces/names", R"(["prod_*"])", "spec.namespaces.names[0]"},
+        {"/spec/namespaces/names", R"(["Prod*"])", "spec.namespaces.names[0]"},
+        {"/spec/namespaces/names", R"(["a.b*"])", "spec.namespaces.names[0]"},
+        {"/spec/targets", R"({"allowServiceAccounts":["ok.*","not ok*"]})", "spec.targets.allowServiceAccounts[1]"},
+        {"/spec/env", R"({"allowedNames":["LC_*","L C*"]})", "spec.env.allowedNames[1]"},
+        {"/spec/requesters", R"({"serviceAccounts":["a/B"]})", "spec.requesters.serviceAccounts[0]"},
+        {"/spec/requesters", R"({"serviceAccounts":["a/b/c"]})", "spec.requesters.serviceAccounts[0]"},
         {"/spec/approval", R"({"timeoutSeconds":0})", "spec.approval.timeoutSeconds"},
         {"/spec/customProfiles", R"([{"name":"restricted"}])", "spec.customProfiles[0].name"},
         {"/spec/customProfiles", R"([{"name":"a"},{"name":"a"}])", "spec.customProfiles[1].name"},
@@ -88,6 +95,23 @@ TEST(Policy, AcceptsEverythingOfThisVersion) {
     EXPECT_EQ(policy->uid(), "u");
     EXPECT_EQ(policy->generation(), 2);
     EXPECT_EQ(policy->resource_version(), "7");
+}
+
+TEST(Policy, ThePatternOfTheReasonHasABound) {
+    json object = minimal();
+    object["spec"]["reason"] = {{"pattern", std::string(512, 'x')}};
+    EXPECT_FALSE(CompiledPolicy::from_json(object)->error());
+    object["spec"]["reason"] = {{"pattern", std::string(513, 'x')}};
+    ASSERT_TRUE(CompiledPolicy::from_json(object)->error());
+    EXPECT_EQ(CompiledPolicy::from_json(object)->error()->field, "spec.reason.pattern");
+}
+
+TEST(Policy, GlobsMayHaveWhatNamesHave) {
+    json object = minimal();
+    object["spec"]["namespaces"]["names"] = {"a-0*"};
+    object["spec"]["targets"] = {{"containers", {"b-1*"}}, {"allowServiceAccounts", {"c.d-2*"}}};
+    object["spec"]["env"] = {{"allowedNames", {"aZ0_-.*", "x.y-z_0"}}};
+    EXPECT_FALSE(CompiledPolicy::from_json(object)->error());
 }
 
 TEST(Policy, ItsOwnProfilesAreAllowedByBeingThere) {

@@ -223,6 +223,40 @@ TEST(VerdictSecrecy, MessagesAreOneShortLineOfCleanText) {
     EXPECT_EQ(message.find_first_of("\n\x1b"), std::string::npos);
 }
 
+TEST(VerdictSecrecy, ListsOfAPolicyAreQuotedToTheAuthorisedOnly) {
+    struct Row {
+        const char* secret;
+        std::function<void(Case&)> change;
+    };
+    const Row rows[] = {
+        {"quay.io/hidden/*", [](Case& c) { c.rules()["images"]["allow"] = {"quay.io/hidden/*"}; }},
+        {"*:1.36", [](Case& c) { c.rules()["images"]["deny"] = {"*:1.36"}; }},
+        {"sysadmin", [](Case& c) { c.rules()["profiles"] = {"sysadmin"}; }},
+        {"5000",
+         [](Case& c) {
+             c.spec()["runAs"] = {{"user", 1}};
+             c.rules()["runAs"] = {{"minUser", 5000}};
+         }},
+        {"HIDDEN_*",
+         [](Case& c) {
+             c.spec()["env"] = json::parse(R"([{"name":"A","value":""}])");
+             c.rules()["env"] = {{"allowedNames", {"HIDDEN_*"}}};
+         }},
+        {"^OPS-", [](Case& c) { c.rules()["reason"] = {{"pattern", "^OPS-"}}; }},
+    };
+    for (const Row& row : rows) {
+        Case c;
+        row.change(c);
+        EXPECT_NE(c.verdict().message.find(row.secret), std::string::npos) << c.verdict().message;
+        c.pod_permission.reset();  // As at admission, where nobody has asked yet.
+        c.pod_looked_up = false;
+        const auto denial = c.denial_without_look_ups();
+        ASSERT_TRUE(denial) << row.secret;
+        EXPECT_EQ(denial->message.find(row.secret), std::string::npos) << denial->message;
+        EXPECT_EQ(denial->policies.at(0).message.find(row.secret), std::string::npos);
+    }
+}
+
 /// Random cases around the edge between allowed and denied.
 class RandomCases {
   public:

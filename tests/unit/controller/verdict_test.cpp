@@ -110,6 +110,12 @@ TEST(Verdict, EveryReasonUpToAuthorization) {
 
 TEST(Verdict, EveryReasonOfTheTarget) {
     const Row rows[] = {
+        {"no Pod matches", Reason::target_not_found,
+         [](Case& c) {
+             c.spec()["target"] = json::parse(R"({"selector":{"matchLabels":{"app":"web"}}})");
+             c.pod = nullptr;
+         },
+         "spec.target"},
         {"no Pod", Reason::target_not_found, [](Case& c) { c.pod = nullptr; }, "spec.target.podName"},
         {"no container", Reason::container_not_found, [](Case& c) { c.spec()["target"]["container"] = "db"; },
          "nginx, side, setup"},
@@ -291,6 +297,18 @@ TEST(Verdict, EveryReasonOfAPolicy) {
              c.rules()["limits"]["maxPerPod"] = 2;
              c.sessions.in_pod = {{"production/a", "side"}};
              c.add_session("production/b", "side", R"({"waiting":{"reason":"ContainerCreating"}})");
+         },
+         "limits.maxPerPod"},
+        {"per Pod, one that waits for init containers", Reason::limit_exceeded,
+         [](Case& c) {
+             c.rules()["limits"]["maxPerPod"] = 1;
+             c.add_session("production/b", "side", R"({"waiting":{"reason":"PodInitializing"}})");
+         },
+         "limits.maxPerPod"},
+        {"per Pod, one in a state that nobody knows", Reason::limit_exceeded,
+         [](Case& c) {
+             c.rules()["limits"]["maxPerPod"] = 1;
+             c.add_session("production/b", "side", "{}");
          },
          "limits.maxPerPod"},
         {"per Pod, one that has no status yet", Reason::limit_exceeded,
