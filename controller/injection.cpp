@@ -70,11 +70,14 @@ bool is_same_container(const PodView::EphemeralContainer& existing, const nlohma
 }
 
 bool is_injected(const PodView& pod, const api::DebugRequest& request) {
-    if (request.status.targets.empty()) return false;
-    const api::TargetStatus& row = request.status.targets.front();
-    const auto* container = pod.find_ephemeral(row.container_name);
-    return pod.uid == row.pod_uid && container != nullptr &&
-           container->request == request.namespace_name + "/" + request.name;
+    std::string name = container_name(request, pod.uid);
+    if (!request.status.targets.empty()) {
+        const api::TargetStatus& row = request.status.targets.front();
+        if (row.pod_uid != pod.uid) return false;
+        name = row.container_name;
+    }
+    const auto* container = pod.find_ephemeral(name);
+    return container != nullptr && container->request == request.namespace_name + "/" + request.name;
 }
 
 bool is_still_running(const api::DebugRequestStatus& status) {

@@ -34,7 +34,8 @@ bool is_dry_run_unsupported(const kube::Error& error);
 /// defaults).
 bool is_same_container(const PodView::EphemeralContainer& existing, const nlohmann::json& ours);
 
-/// Whether the container that the status names is in that very Pod and says it is this request's.
+/// Whether the request's container is in the Pod and says it is this request's: the one that the status names, in that
+/// very Pod, or, where nothing is recorded, the one that the request would get there.
 bool is_injected(const PodView& pod, const api::DebugRequest& request);
 
 /// Whether the status says that the deadline passed and the container was not seen to end.

@@ -173,6 +173,7 @@ asio::awaitable<void> Operator::run(std::stop_token stop) {
     if (!stop.stop_requested()) {
         kube::log::info("operator", "caches are synced; reconciling",
                         {{"requests", p.requests.size()}, {"policies", p.policies.size()}});
+        p.reconciler.begin();
         for (int i = 0; i < p.options.max_concurrent_reconciles; ++i)
             p.workers.spawn("worker", p.controller.work(stop));
         p.workers.spawn("policy worker", p.policy_controller.work(stop));

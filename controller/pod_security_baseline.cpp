@@ -239,15 +239,12 @@ Finding check_proc_mount(const PodSecuritySubject& pod, std::int64_t /*minor*/) 
         "procMount", words({containers_text(containers), "must not set securityContext.procMount to", quoted(types)})};
 }
 
-bool is_allowed_seccomp_type(std::string_view type) {
-    return type == "RuntimeDefault" || type == "Localhost";
-}
-
 Finding check_seccomp_types(const PodSecuritySubject& pod) {
     std::set<std::string> types;
     const std::string setters = setters_where(pod, [&](const Context& context) {
-        if (!context.seccomp_type || is_allowed_seccomp_type(*context.seccomp_type)) return false;
-        types.insert(*context.seccomp_type);
+        const auto& type = context.seccomp_type;
+        if (!type || *type == "RuntimeDefault" || *type == "Localhost") return false;
+        types.insert(*type);
         return true;
     });
     if (setters.empty()) return std::nullopt;

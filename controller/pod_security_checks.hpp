@@ -41,7 +41,6 @@ std::span<const PodSecurityControl> restricted_controls();
 // Parts of `baseline` that `restricted` uses, too.
 std::optional<PodSecurityFinding> check_proc_mount(const PodSecuritySubject& pod, std::int64_t minor);
 std::optional<PodSecurityFinding> check_seccomp_types(const PodSecuritySubject& pod);
-bool is_allowed_seccomp_type(std::string_view type);
 
 inline constexpr std::string_view kAppArmorAnnotationPrefix = "container.apparmor.security.beta.kubernetes.io/";
 inline constexpr std::string_view kSeccompPodAnnotation = "seccomp.security.alpha.kubernetes.io/pod";

@@ -52,8 +52,9 @@ struct PodSecuritySubject {
 
     struct Volume {
         std::string name;
-        /// The field of core/v1 VolumeSource that is set, "unknown" for one that this version does not know. Where an
-        /// object that no API server would store has several, the one that upstream's `restricted` decides by.
+        /// The field of core/v1 VolumeSource that is set; "unknown" for one that is newer than this version, "emptyDir"
+        /// if there is nothing but a name, as the API server has it. Where an object that no API server would store has
+        /// several, the one that upstream's `restricted` decides by.
         std::string source;
         bool host_path = false;  ///< Whether hostPath is among them.
 

@@ -20,6 +20,9 @@ namespace {
 
 /// A container that runs this soon after the injection costs one status write less.
 constexpr kube::Duration kStartingGrace = std::chrono::seconds(1);
+/// How long new sessions wait, after a start, for a Pod that cannot be read. Then exactness gives way to service.
+constexpr kube::Duration kUnseenGrace = std::chrono::seconds(30);
+constexpr kube::Duration kUnseenPause = std::chrono::milliseconds(20);
 /// Look-ups a judgement can ask for: labels, a review for each policy, the Pod. More would be a loop.
 constexpr int kMaxLookUps = 600;
 
@@ -57,6 +60,18 @@ kube::ReconcileResult again_at(std::optional<api::TimePoint> when, api::TimePoin
 }  // namespace
 
 RequestReconciler::RequestReconciler(ReconcilerContext context) : context_(std::move(context)) {}
+
+void RequestReconciler::begin() {
+    begun_ = context_.clock.steady_now();
+    for (const auto& request : context_.requests.list()) {
+        const bool may_be_injected = request->parsed && request->parsed->status.targets.empty() && !request->deleting;
+        if (may_be_injected && !api::is_terminal(request->phase)) unseen_.insert(request->key());
+    }
+}
+
+bool RequestReconciler::places_are_known() const {
+    return unseen_.empty() || context_.clock.steady_now() - begun_ > kUnseenGrace;
+}
 
 asio::awaitable<RequestReconciler::Outcome> RequestReconciler::reconcile(std::string key, std::stop_token stop) {
     const Stored stored = context_.requests.get(key);
@@ -202,15 +217,23 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::decide(std::strin
     }
     // What was injected before a restart is followed to its end, whatever the policy says by now.
     const auto* pod = std::get_if<PodView>(&facts.pod);
-    if (!verdict->allowed && !stored->parsed->status.targets.empty()) {
-        auto seen =
-            co_await context_.cluster.get_pod(stored->ns, stored->parsed->status.targets.front().pod_name, stop);
+    const auto& recorded = stored->parsed->status.targets;
+    if (!verdict->allowed && (!recorded.empty() || unseen_.contains(key))) {
+        const std::string& name = recorded.empty() ? facts.request.spec.target.pod_name : recorded.front().pod_name;
+        auto seen = co_await context_.cluster.get_pod(stored->ns, name, stop);
         if (!seen && seen.error().kind != kube::ErrorKind::not_found) co_return std::unexpected(seen.error());
         if (seen && facts.identity == IdentityCheck::valid && is_injected(*seen, *stored->parsed)) {
             adopt(key, stored, *verdict, std::move(*seen));
             auto followed = co_await follow(key, stored, stop);
             co_return followed;
         }
+    }
+    unseen_.erase(key);
+    const bool is_there = pod != nullptr && verdict->container && pod->find_ephemeral(verdict->container->name);
+    if (verdict->allowed && !is_there && !places_are_known()) {
+        kube::ReconcileResult soon;
+        soon.requeue_after = kUnseenPause;
+        co_return soon;
     }
     const std::string policy = verdict->policy ? verdict->policy->name : "";
     context_.metrics.verdict(policy, verdict->allowed, std::string(to_string(verdict->reason)));
@@ -246,6 +269,7 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::resume_overdue(st
 }
 
 void RequestReconciler::adopt(const std::string& key, const Stored& stored, const Verdict& verdict, PodView pod) {
+    unseen_.erase(key);
     Session& session = sessions_[key];
     session = session_of(*stored->parsed, verdict, pod);
     session.request_uid = stored->uid;
@@ -482,6 +506,7 @@ void RequestReconciler::forget(const std::string& key) {
     sessions_.erase(key);
     recorded_.erase(key);
     first_seen_.erase(key);
+    unseen_.erase(key);
 }
 
 void RequestReconciler::emit(const StoredRequest& stored, kube::EventType type, std::string_view reason,

@@ -21,6 +21,7 @@
 #include <stop_token>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace endoscope::controller {
 
@@ -47,6 +48,10 @@ class RequestReconciler final : public kube::Reconciler {
   public:
     explicit RequestReconciler(ReconcilerContext context);
 
+    /// Call once the caches are complete and before the first `reconcile`. Remembers which requests an earlier run may
+    /// have injected without having written a word: their Pods are looked at before any new place is given away.
+    void begin();
+
     boost::asio::awaitable<kube::Result<kube::ReconcileResult>> reconcile(std::string key,
                                                                           std::stop_token stop) override;
 
@@ -72,6 +77,8 @@ class RequestReconciler final : public kube::Reconciler {
 
     Facts facts_of(const StoredRequest& stored) const;
     Sessions count_sessions(const api::DebugRequest& request) const;
+    /// Whether the places that an earlier run gave away are all known by now.
+    bool places_are_known() const;
     void adopt(const std::string& key, const Stored& stored, const Verdict& verdict, PodView pod);
     void forget(const std::string& key);
     void announce(const StoredRequest& stored, const Session& session, const Progress& progress,
@@ -87,6 +94,8 @@ class RequestReconciler final : public kube::Reconciler {
     /// Requests whose end we recorded but whose cached copy does not show it yet: key to UID.
     std::unordered_map<std::string, std::string> recorded_;
     std::unordered_map<std::string, kube::SteadyTime> first_seen_;
+    std::unordered_set<std::string> unseen_;  ///< Keys; see `begin`.
+    kube::SteadyTime begun_;
 };
 
 }  // namespace endoscope::controller

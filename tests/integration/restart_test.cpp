@@ -59,6 +59,40 @@ TEST_F(Restart, CrashesSpreadOverALifeInjectOnceAndLoseNothing) {
     EXPECT_EQ(injected("web").size(), delays_ms.size());
 }
 
+TEST_F(Restart, APlaceThatACrashLeftUnrecordedIsNotGivenAwayAgain) {
+    add_policy("one", {{"limits", {{"maxActivePerNamespace", 1}}}});
+    const json spec = {{"image", image_of("one", "tools:1")}, {"command", {"sleep", "20"}}};
+    // The other Pod, and a name that is judged first: nothing but the earlier run's injection stands in its way.
+    run_pod("other");
+    ASSERT_TRUE(alice().create(request("z", spec)));
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (containers_of("z") == 0) ASSERT_LT(std::chrono::steady_clock::now(), end);
+    op().crash();
+    // Were the status written already, the cache would know; as if the crash had come a moment earlier.
+    ASSERT_TRUE(admin().merge(path("z") + "/status", {{"status", nullptr}}));
+    start_operator();
+    json rival = spec;
+    rival["target"] = {{"podName", "other"}};
+    ASSERT_TRUE(alice().create(request("a", rival)));
+    EXPECT_EQ(outcome("a"), "Denied/LimitExceeded");
+    EXPECT_TRUE(reaches("z", "Running"));
+    EXPECT_TRUE(injected("other").empty());
+}
+
+TEST_F(Restart, WhatACrashLeftUnrecordedIsFollowedWhateverThePolicySaysNow) {
+    const std::string name = add_policy("gone", json::object());
+    const json spec = {{"image", image_of("gone", "tools:1")}, {"command", {"sleep", "3"}}};
+    ASSERT_TRUE(alice().create(request("r", spec)));
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (containers_of("r") == 0) ASSERT_LT(std::chrono::steady_clock::now(), end);
+    op().crash();
+    ASSERT_TRUE(admin().merge(path("r") + "/status", {{"status", nullptr}}));
+    ASSERT_TRUE(admin().remove(policy_path(name)));
+    start_operator();
+    EXPECT_EQ(outcome("r"), "Succeeded/Completed") << "a denial would be untrue: the container is there";
+    EXPECT_EQ(containers_of("r"), 1U);
+}
+
 TEST_F(Restart, AnEndThatNobodySawIsRecordedAfterwards) {
     ASSERT_TRUE(alice().create(request("r", {{"command", {"/bin/sh", "-c", "sleep 1; exit 7"}}})));
     ASSERT_TRUE(reaches("r", "Running"));
