@@ -83,7 +83,7 @@ std::expected<api::SecurityContext, Denial> resolve_security_context(const RuleC
 }
 
 RuleResult check_pod_security(const RuleContext& context, const ContainerPlan& plan) {
-    if (context.pod == nullptr || !context.facts.namespace_labels) return std::nullopt;
+    if (!context.facts.namespace_labels) return std::nullopt;
     const PodSecurityEnforcement enforcement = pod_security_enforcement(*context.facts.namespace_labels);
     if (enforcement.level == PodSecurityLevel::privileged) return std::nullopt;
     if (context.pod->security == nullptr) {
@@ -106,13 +106,7 @@ RuleResult check_pod_security(const RuleContext& context, const ContainerPlan& p
 
 namespace rules {
 
-RuleResult check_profile(const RuleContext& context) {
-    auto resolved = resolve_security_context(context);
-    if (resolved || resolved.error().reason != Reason::profile_not_allowed) return std::nullopt;
-    return std::move(resolved.error());
-}
-
-RuleResult check_run_as(const RuleContext& context) {
+RuleResult check_security_context(const RuleContext& context) {
     auto resolved = resolve_security_context(context);
     if (resolved) return std::nullopt;
     return std::move(resolved.error());

@@ -46,13 +46,14 @@ RuleResult check_policy(const RuleContext& context);
 /// `runAs`; or why it may not have it.
 std::expected<api::SecurityContext, Denial> resolve_security_context(const RuleContext& context);
 
-/// Pod Security Standards at the namespace's level, on the Pod with the container added.
+/// Pod Security Standards at the namespace's level, on the Pod, which must have been looked up, with the container
+/// added. Passes while the labels of the namespace have not been looked up.
 RuleResult check_pod_security(const RuleContext& context, const ContainerPlan& plan);
 
 namespace rules {
 
-RuleResult check_profile(const RuleContext& context);
-RuleResult check_run_as(const RuleContext& context);
+/// The profile, then `runAs`.
+RuleResult check_security_context(const RuleContext& context);
 RuleResult check_env(const RuleContext& context);
 RuleResult check_command(const RuleContext& context);
 

@@ -604,6 +604,19 @@ TEST(Verdict, PodSecurityStandardsOfTheNamespace) {
     EXPECT_TRUE(c.verdict().allowed);
 }
 
+TEST(Verdict, APodThatPodSecurityCannotJudgeIsRefused) {
+    const Case c;
+    const auto judged = c.with_facts([](const Facts& facts) {
+        PodView unjudged = std::get<PodView>(facts.pod);
+        unjudged.security.reset();
+        Facts changed = facts;
+        changed.pod = unjudged;
+        changed.namespace_labels = api::Labels{{"pod-security.kubernetes.io/enforce", "baseline"}};
+        return std::get<Verdict>(judge(changed)).reason;
+    });
+    EXPECT_EQ(judged, Reason::pod_security_violation);
+}
+
 TEST(Verdict, Approval) {
     Case c;
     c.rules()["approval"] = {{"required", 2}};
