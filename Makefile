@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BUILD := build
 JOBS ?= $(shell nproc)
 
-.PHONY: help deps build test test-unit demo lint format clean
+.PHONY: help deps build test demo bench fuzz coverage lint format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -27,6 +27,15 @@ test: build ## Run every test that can run here, under ASan and UBSan (README: T
 demo: build ## Show one allowed and one denied request (CLUSTER=real for the real API server, KUBECONFIG=... for yours)
 	@cmake --build --preset release --parallel $(JOBS) --target model-apiserver test-kubelet
 	@tests/demo/demo.sh
+
+bench: deps ## Measure: verdicts, image references and patterns a second
+	@tests/bench/run.sh
+
+fuzz: deps ## Fuzz every decoder and parser, FUZZ_SECONDS (300) each
+	@tests/fuzz/run.sh
+
+coverage: deps ## Line and branch coverage of the verdict by its unit tests
+	@tests/coverage.sh
 
 lint: deps ## Check formatting and run clang-tidy
 	@.ci/lint

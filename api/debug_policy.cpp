@@ -175,8 +175,19 @@ std::expected<PolicyNamespaces, FieldError> parse_policy_namespaces(const json& 
     return read_part<PolicyNamespaces>(object, "namespaces", read_namespaces);
 }
 
-std::expected<PolicyImages, FieldError> parse_policy_images(const json& object) {
-    return read_part<PolicyImages>(object, "images", read_images);
+std::vector<std::string> readable_denials(const json& object) {
+    std::vector<std::string> patterns;
+    const json* list = &object;
+    for (const char* const key : {"spec", "images", "deny"}) {
+        const auto found = list->is_object() ? list->find(key) : list->end();
+        if (!list->is_object() || found == list->end()) return patterns;
+        list = &*found;
+    }
+    if (!list->is_array()) return patterns;
+    for (const json& pattern : *list) {
+        if (pattern.is_string()) patterns.push_back(pattern.get<std::string>());
+    }
+    return patterns;
 }
 
 json to_json(const DebugPolicyStatus& status) {

@@ -162,8 +162,8 @@ DebugPolicy parse_policy_record(const nlohmann::json& object);
 /// Reads one part of a policy that may be wrong elsewhere: `spec.namespaces`.
 std::expected<PolicyNamespaces, FieldError> parse_policy_namespaces(const nlohmann::json& object);
 
-/// Reads one part of a policy that may be wrong elsewhere: `spec.images`.
-std::expected<PolicyImages, FieldError> parse_policy_images(const nlohmann::json& object);
+/// What can be read of `spec.images.deny` in a policy that may be wrong elsewhere, even in that list.
+std::vector<std::string> readable_denials(const nlohmann::json& object);
 
 /// The status as JSON, ready for the status subresource.
 nlohmann::json to_json(const DebugPolicyStatus& status);

@@ -207,7 +207,7 @@ std::shared_ptr<const CompiledPolicy> CompiledPolicy::from_json(const nlohmann::
     // Keep what can be read of it, so that it still selects and still denies.
     api::DebugPolicy rest = api::parse_policy_record(object);
     if (auto namespaces = api::parse_policy_namespaces(object)) rest.spec.namespaces = *std::move(namespaces);
-    if (auto images = api::parse_policy_images(object)) rest.spec.images.deny = std::move(images->deny);
+    rest.spec.images.deny = api::readable_denials(object);
     return std::shared_ptr<const CompiledPolicy>(new CompiledPolicy(std::move(rest), std::move(policy.error())));
 }
 

@@ -12,7 +12,6 @@ namespace endoscope::controller {
 namespace asio = boost::asio;
 
 using api::Phase;
-using api::Reason;
 
 namespace {
 

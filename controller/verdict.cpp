@@ -45,6 +45,7 @@ class Judge final {
             }
             return denied(*std::move(denial));
         }
+        find_denying_policy();
         for (Candidate& candidate : candidates_) {
             if (!candidate.denial) candidate.denial = check_policy(context(candidate));
         }
@@ -209,11 +210,22 @@ class Judge final {
         return check_target(facts_.request, *pod_, target_);
     }
 
+    /// Once for all candidates: a denial holds against every one of them, also one by an invalid policy.
+    void find_denying_policy() {
+        for (const CompiledPolicy* const policy : selecting_) {
+            denying_pattern_ = policy->denying(image_);
+            if (denying_pattern_ == nullptr) continue;
+            denying_policy_ = policy;
+            return;
+        }
+    }
+
     RuleContext context(const Candidate& candidate) const {
         return {.facts = facts_,
                 .policy = *candidate.policy,
-                .selecting = selecting_,
                 .image = image_,
+                .denying_policy = denying_policy_,
+                .denying_pattern = denying_pattern_,
                 .is_authorized = authorization_of(*candidate.policy) == Authorization::allowed,
                 .pod = pod_,
                 .target = target_};
@@ -322,6 +334,8 @@ class Judge final {
     ImageReference image_;
     std::vector<const CompiledPolicy*> selecting_;  // By name.
     std::vector<Candidate> candidates_;             // By name.
+    const CompiledPolicy* denying_policy_ = nullptr;
+    const ImagePattern* denying_pattern_ = nullptr;
     const PodView* pod_ = nullptr;
     const PodView::Container* target_ = nullptr;
 };

@@ -23,8 +23,15 @@ std::string policy_name(const RuleContext& context) {
 
 std::string listed(const RuleContext& context, const std::vector<std::string>& names) {
     if (!context.is_authorized) return {};
+    constexpr std::size_t kEnough = 400;
     std::string text;
-    for (const std::string& name : names) text.append(text.empty() ? "" : ", ").append(api::printable(name));
+    for (const std::string& name : names) {
+        if (text.size() > kEnough) {
+            text += ", ...";
+            break;
+        }
+        text.append(text.empty() ? "" : ", ").append(api::printable(name));
+    }
     return " (" + (text.empty() ? "none" : text) + ")";
 }
 
@@ -64,14 +71,13 @@ RuleResult check_requester(const RuleContext& context) {
 // Images.
 
 RuleResult check_image_denied(const RuleContext& context) {
-    for (const CompiledPolicy* const policy : context.selecting) {
-        const ImagePattern* const pattern = policy->denying(context.image);
-        if (pattern == nullptr) continue;
-        return deny(Reason::image_denied, "spec.image: " + context.image.canonical() +
-                                              " is denied by images.deny of policy " + in_quotes(policy->name()) +
-                                              listed(context, {pattern->text()}) + "; choose another image");
-    }
-    return std::nullopt;
+    if (context.denying_policy == nullptr) return std::nullopt;
+    // Of another policy the requester is told that it denies, not how.
+    const bool is_own = context.denying_policy == &context.policy;
+    const std::string pattern = is_own ? listed(context, {context.denying_pattern->text()}) : std::string();
+    return deny(Reason::image_denied,
+                "spec.image: " + context.image.canonical() + " is denied by images.deny of policy " +
+                    in_quotes(context.denying_policy->name()) + pattern + "; choose another image");
 }
 
 RuleResult check_image_allowed(const RuleContext& context) {

@@ -5,7 +5,6 @@
 
 #include <expected>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,8 +27,10 @@ using RuleResult = std::optional<Denial>;
 struct RuleContext {
     const Facts& facts;
     const CompiledPolicy& policy;
-    std::span<const CompiledPolicy* const> selecting;  ///< All policies that select the namespace, also invalid ones.
     const ImageReference& image;
+    /// The first policy that selects the namespace and denies the image, with the pattern; nullptr where none does.
+    const CompiledPolicy* denying_policy = nullptr;
+    const ImagePattern* denying_pattern = nullptr;
     /// Whether the requester is known to be authorised. Until then no message quotes the lists of a policy.
     bool is_authorized = false;
     const PodView* pod = nullptr;
@@ -74,7 +75,7 @@ std::string in_quotes(std::string_view text);
 /// `policy "name"`.
 std::string policy_name(const RuleContext& context);
 
-/// " (a, b)" for what a list of the policy has, or nothing for a requester who may not know yet.
+/// " (a, b)" for what a list of the policy has, cut where it is long, or nothing for a requester who may not know yet.
 std::string listed(const RuleContext& context, const std::vector<std::string>& names);
 
 /// Whether one of the names or globs matches.

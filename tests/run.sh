@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the tests under ASan and UBSan and runs every one that can run here. Ends with ctest's own summary.
-#   TESTS_LABEL=unit                   only the tests with that label (unit, integration, e2e)
+#   TESTS_LABEL=unit                   only the tests with that label (unit, upstream, fuzz, integration, e2e)
 #   ENDOSCOPE_REQUIRE_CONTROLPLANE=1   fail instead of skipping when the real control plane cannot be had
 set -euo pipefail
 cd "$(dirname "$0")/.."

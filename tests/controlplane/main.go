@@ -20,6 +20,7 @@ const usage = `usage:
   controlplane kubeconfig --dir D --user NAME [--group G]... --out FILE
   controlplane kubelet [kubelet flags...]
   controlplane promlint < metrics
+  controlplane upstream image|pod-security|profile < lines
   controlplane version
 `
 
@@ -45,6 +46,8 @@ func main() {
 		os.Exit(kubeletMain(args))
 	case "promlint":
 		os.Exit(promlintMain(os.Stdin, os.Stdout, os.Stderr))
+	case "upstream":
+		os.Exit(upstreamMain(args, os.Stdin, os.Stdout))
 	case "version", "--version":
 		fmt.Printf("Kubernetes %s, etcd %s, %s\n", version.Get().GitVersion, etcdversion.Version, runtime.Version())
 	case "help", "-h", "--help":

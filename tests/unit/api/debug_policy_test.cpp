@@ -111,7 +111,7 @@ TEST(DebugPolicy, PartsOfAWrongPolicyCanBeRead) {
     EXPECT_FALSE(parse_debug_policy(object));
     EXPECT_EQ(parse_policy_record(object).name, "p");
     EXPECT_EQ(parse_policy_namespaces(object)->names.size(), 1U);
-    EXPECT_EQ(parse_policy_images(object)->deny.size(), 1U);
+    EXPECT_EQ(readable_denials(object).size(), 1U);
     object["spec"]["namespaces"]["names"] = 1;
     EXPECT_FALSE(parse_policy_namespaces(object));
 }

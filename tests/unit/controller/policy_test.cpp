@@ -178,7 +178,9 @@ TEST(Policy, AnInvalidOneStillSelectsAndDenies) {
     wrong_pattern["spec"]["images"]["deny"] = {"**/x", "**:latest"};
     json wrong_shape = minimal();
     wrong_shape["spec"]["limits"] = "many";
-    for (const json& object : {wrong_pattern, wrong_shape}) {
+    json wrong_images = minimal();
+    wrong_images["spec"]["images"] = json::parse(R"({"allow":"busybox","deny":[7,"**:latest"]})");
+    for (const json& object : {wrong_pattern, wrong_shape, wrong_images}) {
         const auto policy = CompiledPolicy::from_json(object);
         ASSERT_TRUE(policy->error());
         EXPECT_EQ(policy->name(), "p");

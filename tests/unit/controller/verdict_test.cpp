@@ -600,6 +600,10 @@ TEST(Verdict, PodSecurityStandardsOfTheNamespace) {
     const auto need = c.judge_or_need();
     ASSERT_TRUE(std::holds_alternative<Need>(need));
     EXPECT_EQ(std::get<Need>(need).what, Need::What::namespace_labels);
+    // But not for a request that is denied anyway.
+    Case denied = c;
+    denied.spec()["image"] = "nginx";
+    EXPECT_EQ(denied.verdict().reason, Reason::image_not_allowed);
     c.labels = api::Labels{{"pod-security.kubernetes.io/enforce", "privileged"}};
     EXPECT_TRUE(c.verdict().allowed);
 }
