@@ -1,6 +1,7 @@
 #include "tests/model/cel.hpp"
 #include "tests/model/names.hpp"
 #include "tests/model/schema.hpp"
+#include "tests/model/schema_rules.hpp"
 #include "tests/model/strategy.hpp"
 
 #include <algorithm>
@@ -9,9 +10,16 @@ namespace model {
 
 namespace {
 
-/// Every rule must be one that the model can evaluate: a skipped rule would be a guess.
+/// Every pattern must be one, and every rule such that the model can evaluate it: a skipped rule would be a guess.
 void check_rules_of(const Json& schema, const std::string& path, FieldErrors& errors) {
     if (!schema.is_structured()) return;
+    if (const std::string pattern = string_at(schema, {"pattern"}); !pattern.empty()) {
+        const std::string problem = pattern_problem(pattern);
+        if (!problem.empty()) {
+            errors.push_back(invalid_field(path + ".pattern", quote(pattern),
+                                           "must be a valid regular expression, but isn't: " + problem));
+        }
+    }
     std::size_t index = 0;
     for (const Json& entry : array_at(schema, {"x-kubernetes-validations"})) {
         const std::string problem = unsupported_rule(string_at(entry, {"rule"}));

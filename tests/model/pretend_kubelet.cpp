@@ -214,7 +214,9 @@ KubeletStep PretendKubelet::step(const Json& pod, kube::WallTime now) {
     const std::string node = string_at(pod, {"spec", "nodeName"});
     const std::string phase = string_at(pod, {"status", "phase"});
     if (node.empty()) {
-        out.bind = settings_.schedule && string_at(pod, {"metadata", "deletionTimestamp"}).empty();
+        // As the scheduler does: a Pod with scheduling gates waits.
+        out.bind = settings_.schedule && string_at(pod, {"metadata", "deletionTimestamp"}).empty() &&
+                   array_at(pod, {"spec", "schedulingGates"}).empty();
         return out;
     }
     if (!string_at(pod, {"metadata", "deletionTimestamp"}).empty()) {

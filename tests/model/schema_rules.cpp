@@ -2,8 +2,9 @@
 
 #include "tests/model/cel.hpp"
 
+#include <re2/re2.h>
+
 #include <algorithm>
-#include <regex>
 
 namespace model {
 
@@ -36,12 +37,32 @@ bool has_rules(const Json& schema) {
     return schema.is_structured() && std::ranges::any_of(schema, [](const Json& child) { return has_rules(child); });
 }
 
+namespace {
+
+re2::RE2::Options quiet() {
+    re2::RE2::Options options;
+    options.set_log_errors(false);
+    return options;
+}
+
+}  // namespace
+
+Patterns::Patterns() = default;
+Patterns::~Patterns() = default;
+
+bool Patterns::match(const std::string& pattern, const std::string& text) {
+    auto& expression = compiled_[pattern];
+    if (!expression) expression = std::make_unique<re2::RE2>(pattern, quiet());
+    return expression->ok() && re2::RE2::PartialMatch(text, *expression);
+}
+
 bool matches_pattern(const std::string& pattern, const std::string& text) {
-    try {
-        return std::regex_search(text, std::regex(pattern, std::regex::ECMAScript));
-    } catch (const std::regex_error&) {
-        return false;
-    }
+    const re2::RE2 expression(pattern, quiet());
+    return expression.ok() && re2::RE2::PartialMatch(text, expression);
+}
+
+std::string pattern_problem(const std::string& pattern) {
+    return re2::RE2(pattern, quiet()).error();
 }
 
 }  // namespace model

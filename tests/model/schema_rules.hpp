@@ -2,7 +2,13 @@
 
 #include "tests/model/api_error.hpp"
 
+#include <map>
+#include <memory>
 #include <string>
+
+namespace re2 {
+class RE2;
+}
 
 namespace model {
 
@@ -14,8 +20,22 @@ FieldErrors check_rules(const Json& schema, const Json& value, const Json* befor
 /// Whether the schema has rules anywhere.
 bool has_rules(const Json& schema);
 
-/// Whether `pattern` (RE2's syntax, the part that ECMAScript shares) is found in `text`. A pattern that cannot be
-/// compiled matches nothing.
+/// Whether `pattern` is found in `text`, by RE2, whose syntax is that of Go's regexp. A pattern that is none matches
+/// nothing.
 bool matches_pattern(const std::string& pattern, const std::string& text);
+
+/// The same for many texts: each pattern is compiled once.
+class Patterns {
+  public:
+    Patterns();
+    ~Patterns();
+    bool match(const std::string& pattern, const std::string& text);
+
+  private:
+    std::map<std::string, std::unique_ptr<re2::RE2>> compiled_;
+};
+
+/// What is wrong with the pattern, or "".
+std::string pattern_problem(const std::string& pattern);
 
 }  // namespace model

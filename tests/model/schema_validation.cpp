@@ -3,14 +3,10 @@
 
 #include <algorithm>
 #include <optional>
-#include <regex>
 
 namespace model {
 
 namespace {
-
-/// std::regex recurses per character; longer strings would need another engine.
-constexpr std::size_t kMaxPatternInput = 4096;
 
 std::string json_type(const Json& value) {
     if (value.is_object()) return "object";
@@ -67,6 +63,7 @@ class Validator {
         errors_.push_back(invalid_field(path, shown(value), path + " in body " + rule));
     }
 
+    Patterns patterns_;
     FieldErrors& errors_;
     FieldErrors& rule_errors_;  ///< Those of x-kubernetes-validations.
     bool types_only_;
@@ -185,15 +182,8 @@ void Validator::check_string(const Json& schema, const std::string& value, const
         in_body(path, value, "should be at least " + std::to_string(*least) + " chars long");
         return;
     }
-    if (const std::string pattern = string_at(schema, {"pattern"}); !pattern.empty()) {
-        if (value.size() > kMaxPatternInput) {
-            errors_.push_back(invalid_field(path, "string",
-                                            "the model API server matches patterns only against strings "
-                                            "of at most 4096 bytes"));
-        } else if (!matches_pattern(pattern, value)) {
-            in_body(path, value, "should match '" + pattern + "'");
-        }
-    }
+    const std::string pattern = string_at(schema, {"pattern"});
+    if (!pattern.empty() && !patterns_.match(pattern, value)) in_body(path, value, "should match '" + pattern + "'");
     if (string_at(schema, {"format"}) == "date-time" && !parse_time(value)) {
         errors_.push_back(
             type_invalid_field(path, quote(value), path + " in body must be of type date-time: " + quote(value)));

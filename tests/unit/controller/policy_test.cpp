@@ -108,10 +108,26 @@ TEST(Policy, ThePatternOfTheReasonHasABound) {
 
 TEST(Policy, GlobsMayHaveWhatNamesHave) {
     json object = minimal();
-    object["spec"]["namespaces"]["names"] = {"a-0*"};
-    object["spec"]["targets"] = {{"containers", {"b-1*"}}, {"allowServiceAccounts", {"c.d-2*"}}};
-    object["spec"]["env"] = {{"allowedNames", {"aZ0_-.*", "x.y-z_0"}}};
-    EXPECT_FALSE(CompiledPolicy::from_json(object)->error());
+    object["spec"]["namespaces"]["names"] = {"az09-*", std::string(252, 'x') + "*"};
+    object["spec"]["targets"] = {{"containers", {"az09-*"}}, {"allowServiceAccounts", {"az.09-*"}}};
+    object["spec"]["env"] = {{"allowedNames", {"azAZ09_-.*", "x.y-z_0"}}};
+    const auto policy = CompiledPolicy::from_json(object);
+    EXPECT_FALSE(policy->error()) << policy->error()->text();
+}
+
+TEST(Policy, TheBoundsThemselvesAreAllowed) {
+    for (const char* bounds : {R"({"limits":{"maxDeadlineSeconds":1,"defaultDeadlineSeconds":1,"startDeadlineSeconds":1,
+             "maxPerPod":1,"maxActivePerNamespace":1,"maxActivePerRequester":1,"maxPods":1},
+             "runAs":{"minUser":0,"defaultUser":1},"approval":{"required":0,"timeoutSeconds":1}})",
+                               R"({"limits":{"maxDeadlineSeconds":604800,"defaultDeadlineSeconds":604800,
+             "startDeadlineSeconds":86400,"maxPerPod":100,"maxActivePerNamespace":10000,"maxActivePerRequester":10000,
+             "maxPods":20},"runAs":{"minUser":2147483647,"defaultUser":2147483647},
+             "approval":{"required":5,"timeoutSeconds":604800}})"}) {
+        json object = minimal();
+        object["spec"].update(json::parse(bounds));
+        const auto policy = CompiledPolicy::from_json(object);
+        EXPECT_FALSE(policy->error()) << policy->error()->text();
+    }
 }
 
 TEST(Policy, ItsOwnProfilesAreAllowedByBeingThere) {
