@@ -187,6 +187,11 @@ LabelSelector JsonReader::label_selector(std::string_view key) {
         if (!op) entry.fail("operator", "is required");
         requirement.op = op.value_or(Operator::in);
         requirement.values = entry.texts("values");
+        for (std::size_t i = 0; i < requirement.values.size(); ++i) {
+            // What no label can be is never equal, so that NotIn would let everything through.
+            if (is_label_value(requirement.values[i])) continue;
+            entry.fail("values[" + std::to_string(i) + "]", "is not a label value");
+        }
         const bool lists = requirement.op == Operator::in || requirement.op == Operator::not_in;
         if (lists && requirement.values.empty()) entry.fail("values", "must not be empty with In and NotIn");
         if (!lists && !requirement.values.empty()) entry.fail("values", "must be empty with Exists and DoesNotExist");

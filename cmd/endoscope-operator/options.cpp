@@ -1,8 +1,11 @@
 #include "options.hpp"
 
+#include "cmd/unknown_command.hpp"
+
 #include <CLI/CLI.hpp>
 
 #include <charconv>
+#include <iostream>
 #include <optional>
 
 namespace endoscope::cmd {
@@ -113,6 +116,12 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     manifests.add_option("what", options.manifests_what, "crds or all")
         ->check(CLI::IsMember({"crds", "all"}))
         ->capture_default_str();
+    if (const auto message = unknown_command(app, argc, argv)) {
+        std::cerr << "error: " << *message << '\n';
+        parsed.exit = true;
+        parsed.exit_code = 2;
+        return parsed;
+    }
     try {
         app.parse(argc, argv);
         if (run.parsed()) take(options, run_raw, false);

@@ -71,8 +71,12 @@ class Sorter final {
     }
 
     void add_policy(const json& object) {
-        if (auto policy = api::parse_debug_policy(object); !policy) error(policy.error());
         auto compiled = controller::CompiledPolicy::from_json(object);
+        if (auto policy = api::parse_debug_policy(object); !policy) {
+            error(policy.error());
+        } else if (compiled->error()) {
+            files_.invalid_policies.push_back(place_ + ": " + compiled->error()->text());
+        }
         for (const auto& other : files_.policies) {
             if (other->name() == compiled->name()) error({"metadata.name", "is there twice"});
         }

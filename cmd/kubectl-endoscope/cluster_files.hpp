@@ -29,7 +29,9 @@ struct ClusterFiles {
     std::map<std::string, api::Labels> namespaces;
     std::vector<std::shared_ptr<const controller::CompiledPolicy>> policies;
     std::vector<std::string> errors;  ///< What cannot be read; one line each, with file, document and field.
-    std::vector<std::string> notes;   ///< What was left out.
+    std::vector<std::string>
+        invalid_policies;            ///< Those that can be read and are invalid; a line each, as in `errors`.
+    std::vector<std::string> notes;  ///< What was left out.
 };
 
 /// Sorts the documents. An object that cannot be read is reported in `errors` and counts against the requests, never

@@ -2,6 +2,7 @@
 
 #include "cmd/kubectl-endoscope/image_command.hpp"
 #include "cmd/kubectl-endoscope/verdict_command.hpp"
+#include "cmd/unknown_command.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -37,9 +38,14 @@ int main(int argc, char** argv) {
         ->allow_extra_args(false);
     verdict.add_option("--as-uid", verdict_options.uid, "UID of that user");
     verdict.add_flag("--unauthorized", verdict_options.unauthorized, "Judge as if the user had no RBAC permission");
+    verdict.add_flag("--strict", verdict_options.strict, "Exit with 2 where a DebugPolicy is invalid");
     verdict.add_option("--now", verdict_options.now, "The time to judge at, RFC 3339. No rule depends on it yet");
     verdict.add_option("-o,--output", verdict_options.output, "text or json")->check(formats);
 
+    if (const auto message = endoscope::unknown_command(app, argc, argv)) {
+        std::cerr << "error: " << *message << '\n';
+        return kExitInvalid;
+    }
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

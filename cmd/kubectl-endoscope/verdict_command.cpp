@@ -146,6 +146,9 @@ int run_verdict(const VerdictOptions& options, const Streams& streams) {
     const ClusterFiles files = sort_documents(std::move(documents));
     for (const std::string& note : files.notes) streams.err << "note: " << note << '\n';
     for (const std::string& error : files.errors) fail(error);
+    for (const std::string& invalid : files.invalid_policies) {
+        streams.err << (options.strict ? "error: " : "warning: ") << invalid << "; the policy allows nothing\n";
+    }
     if (files.to_judge.empty()) return fail("there is no DebugRequest to judge");
 
     std::vector<JudgedRequest> judged;
@@ -163,7 +166,8 @@ int run_verdict(const VerdictOptions& options, const Streams& streams) {
         print_text(judged, streams.out);
     }
     streams.out.flush();
-    if (!files.errors.empty() || !streams.out) return kExitInvalid;
+    const bool is_invalid = !files.errors.empty() || (options.strict && !files.invalid_policies.empty());
+    if (is_invalid || !streams.out) return kExitInvalid;
     return std::ranges::all_of(judged, [](const auto& each) { return each.verdict.allowed; }) ? kExitOk : kExitDenied;
 }
 

@@ -13,7 +13,8 @@ struct VerdictOptions {
     std::vector<std::string> groups;
     std::string uid;
     bool unauthorized = false;
-    std::string now;  ///< RFC 3339; empty: the present.
+    bool strict = false;  ///< An invalid DebugPolicy is an error, not a warning.
+    std::string now;      ///< RFC 3339; empty: the present.
     std::string output = "text";
 };
 

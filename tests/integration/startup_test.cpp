@@ -86,7 +86,7 @@ TEST_F(StartUp, AFlagThatCannotBeUsedIsNamed) {
         {{"dev", "--leader-elect"}, "--leader-elect"},
         {{"run", "--metrics-secure=false"}, "--webhook-cert-dir"},
         {{"run", "--webhook-cert-dir", dir_}, "--metrics-secure"},
-        {{"frobnicate"}, "subcommand"},
+        {{"frobnicate"}, "unknown command \"frobnicate\""},
         {{}, "subcommand"},
     };
     for (const auto& [arguments, says] : rows) {

@@ -93,6 +93,8 @@ TEST(DebugPolicy, ParseErrorsNameTheField) {
          "spec.namespaces.selector.matchExpressions[0].values"},
         {"/spec/targets/podSelector/matchExpressions", R"([{"operator":"Exists"}])",
          "spec.targets.podSelector.matchExpressions[0].key"},
+        {"/spec/targets/podSelector/matchExpressions", R"([{"key":"a","operator":"NotIn","values":["b","pr*d"]}])",
+         "spec.targets.podSelector.matchExpressions[0].values[1]"},
         {"/spec/limits/maxPerPod", R"("5")", "spec.limits.maxPerPod"},
         {"/spec/limits/exclusive", "1", "spec.limits.exclusive"},
     };
