@@ -157,6 +157,31 @@ class ControllerMetrics final : public ControllerObserver {
     prometheus::Histogram& time_;
 };
 
+class LeaderMetrics final : public LeaderObserver {
+  public:
+    LeaderMetrics(prometheus::Registry& registry, const std::string& name)
+        : status_(prometheus::BuildGauge()
+                      .Name("leader_election_master_status")
+                      .Help("Gauge of if the reporting system is master of the relevant lease, 0 indicates backup, 1 "
+                            "indicates master. 'name' is the string used to identify the lease. Please make sure to "
+                            "group by name.")
+                      .Register(registry)
+                      .Add({{"name", name}})),
+          slow_path_(prometheus::BuildCounter()
+                         .Name("leader_election_slowpath_total")
+                         .Help("Total number of slow path exercised in renewing leader leases. 'name' is the string "
+                               "used to identify the lease. Please make sure to group by name.")
+                         .Register(registry)
+                         .Add({{"name", name}})) {}
+
+    void on_status(bool leading) override { status_.Set(leading ? 1 : 0); }
+    void on_slow_path() override { slow_path_.Increment(); }
+
+  private:
+    prometheus::Gauge& status_;
+    prometheus::Counter& slow_path_;
+};
+
 void append(std::string& out, std::string_view name, std::string_view type, std::string_view help, double value) {
     std::ostringstream number;
     number.precision(17);
@@ -237,6 +262,10 @@ std::unique_ptr<QueueObserver> make_queue_metrics(const Registry& registry, cons
 std::unique_ptr<ControllerObserver> make_controller_metrics(const Registry& registry, const std::string& name,
                                                             int max_concurrent) {
     return std::make_unique<ControllerMetrics>(*registry, name, max_concurrent);
+}
+
+std::unique_ptr<LeaderObserver> make_leader_metrics(const Registry& registry, const std::string& name) {
+    return std::make_unique<LeaderMetrics>(*registry, name);
 }
 
 }  // namespace kube

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kube/client/client.hpp"
+#include "kube/runtime/leader_election.hpp"
 #include "kube/runtime/work_queue.hpp"
 
 #include <memory>
@@ -41,5 +42,8 @@ class ControllerObserver {
 
 std::unique_ptr<ControllerObserver> make_controller_metrics(const Registry& registry, const std::string& name,
                                                             int max_concurrent);
+
+/// `leader_election_master_status` and `leader_election_slowpath_total` of the lease `name`.
+std::unique_ptr<LeaderObserver> make_leader_metrics(const Registry& registry, const std::string& name);
 
 }  // namespace kube
