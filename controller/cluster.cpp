@@ -144,7 +144,12 @@ asio::awaitable<kube::Result<PodView>> Cluster::inject(std::string ns, std::stri
     request.method = "PATCH";
     request.path = pod_path(ns, pod) + "/ephemeralcontainers";
     request.query = {{"fieldValidation", "Strict"}};
-    if (dry_run) request.query.emplace_back("dryRun", "All");
+    if (dry_run) {
+        request.query.emplace_back("dryRun", "All");
+    } else {
+        request.may_send = gate_.may_send;
+        request.timeout = gate_.timeout;
+    }
     request.content_type = kube::patch::kStrategicMerge;
     request.body = kube::dump_json(patch);
     request.idempotent = true;
@@ -159,6 +164,8 @@ asio::awaitable<kube::Result<std::string>> Cluster::patch_status(std::string pat
     kube::ApiRequest request;
     request.method = "PATCH";
     request.path = std::move(path) + "/status";
+    request.may_send = gate_.may_send;
+    request.timeout = gate_.timeout;
     request.content_type = kube::patch::kMerge;
     request.body = kube::dump_json(patch);
     request.idempotent = true;

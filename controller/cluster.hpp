@@ -10,9 +10,12 @@
 #include <boost/asio/awaitable.hpp>
 #include <nlohmann/json.hpp>
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace endoscope::controller {
@@ -20,10 +23,17 @@ namespace endoscope::controller {
 /// `metadata.labels` of an object.
 api::Labels labels_of(const nlohmann::json& object);
 
+/// What holds back the writes of a replica that does not lead.
+struct WriteGate {
+    std::function<bool()> may_send;  ///< See `kube::ApiRequest`. Empty: always.
+    /// Of each write: one that is sent in the last moment of a leadership must be over before another leads.
+    std::optional<kube::Duration> timeout;
+};
+
 /// Every call that reconciling a request or a policy makes to the API server, one function each.
 class Cluster {
   public:
-    explicit Cluster(kube::Client& client) : client_(client) {}
+    explicit Cluster(kube::Client& client, WriteGate gate = {}) : client_(client), gate_(std::move(gate)) {}
 
     boost::asio::awaitable<kube::Result<PodView>> get_pod(std::string ns, std::string name, std::stop_token stop);
     /// Labels of a namespace, read live.
@@ -60,6 +70,7 @@ class Cluster {
     boost::asio::awaitable<Authorization> review(nlohmann::json attributes, api::Requester requester,
                                                  std::stop_token stop);
     kube::Client& client_;
+    WriteGate gate_;
 };
 
 }  // namespace endoscope::controller

@@ -38,6 +38,12 @@ kube::ReflectorOptions collection(std::string name, std::string path, std::uint6
     return options;
 }
 
+WriteGate gate_of(const OperatorOptions& options) {
+    if (options.election == nullptr) return {};
+    return {.may_send = [election = options.election] { return election->is_leader(); },
+            .timeout = options.write_timeout};
+}
+
 }  // namespace
 
 struct Operator::Parts {
@@ -74,7 +80,7 @@ struct Operator::Parts {
           policy_reflector(client, clock, policies,
                            collection("debugpolicies", "/apis/endoscope.dev/v1alpha1/debugpolicies", 2)),
           namespace_reflector(client, clock, namespaces, collection("namespaces", "/api/v1/namespaces", 3)),
-          cluster(client),
+          cluster(client, gate_of(options)),
           events(executor, client, clock, "endoscope.dev/operator", options.instance),
           follower(executor, client, clock, [this](const std::string& key) { queue.add(key); }),
           reconciler({.clock = clock,
@@ -98,13 +104,24 @@ struct Operator::Parts {
                 return request ? std::string(to_string(request->phase)) : std::string();
             };
             const std::string ns = key.substr(0, key.find('/'));
-            metrics.request_moved(ns, phase(before), phase(after));
+            if (is_leading) metrics.request_moved(ns, phase(before), phase(after));
             queue.add(key);
         });
         policies.on_change([this](const std::string& key, const auto&, const auto&) {
-            count_policies();
+            if (is_leading) count_policies();
             policy_queue.add(key);
         });
+    }
+
+    /// From here on this replica tells how many requests and policies there are; of several only one may, or sums would
+    /// count them twice.
+    void begin_leading() {
+        is_leading = true;
+        for (const auto& request : requests.list()) {
+            metrics.request_moved(request->ns, "", std::string(to_string(request->phase)));
+        }
+        count_policies();
+        reconciler.begin();
     }
 
     void count_policies() {
@@ -118,6 +135,7 @@ struct Operator::Parts {
         return request_reflector.synced() && policy_reflector.synced() && namespace_reflector.synced();
     }
 
+    bool is_leading = false;
     asio::any_io_executor executor;
     kube::Client& client;
     kube::Clock& clock;
@@ -170,10 +188,12 @@ asio::awaitable<void> Operator::run(std::stop_token stop) {
     p.caches.spawn("events", p.events.run(event_stop.get_token()));
     // No verdict before every cache is complete.
     while (!p.synced() && !stop.stop_requested()) co_await kube::sleep_for(p.clock, kSyncPoll, stop);
-    if (!stop.stop_requested()) {
+    bool leads = !stop.stop_requested();
+    if (leads && p.options.election != nullptr) leads = co_await p.options.election->wait_until_leading(stop);
+    if (leads) {
         kube::log::info("operator", "caches are synced; reconciling",
                         {{"requests", p.requests.size()}, {"policies", p.policies.size()}});
-        p.reconciler.begin();
+        p.begin_leading();
         for (int i = 0; i < p.options.max_concurrent_reconciles; ++i)
             p.workers.spawn("worker", p.controller.work(stop));
         p.workers.spawn("policy worker", p.policy_controller.work(stop));

@@ -7,6 +7,7 @@
 #include "kube/client/client.hpp"
 #include "kube/net/http.hpp"
 #include "kube/runtime/events.hpp"
+#include "kube/runtime/leader_election.hpp"
 #include "kube/runtime/metrics.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -14,6 +15,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -23,6 +25,10 @@ struct OperatorOptions {
     std::string ns = "endoscope-system";  ///< Where its Secrets live, and where nothing is ever injected.
     std::string instance;                 ///< Reporting instance of Events: host name and process.
     int max_concurrent_reconciles = 16;
+    /// Reconciles and writes only while this leads; nullptr: the only replica. Outlives the operator.
+    kube::LeaderElection* election = nullptr;
+    /// Of each write while there is an election: the lease's duration less the renew deadline.
+    std::optional<kube::Duration> write_timeout;
 };
 
 /// The whole operator but for its listeners and its process: caches, queue, reconciler, admission. It runs on whatever
@@ -35,7 +41,8 @@ class Operator {
     Operator(const Operator&) = delete;
     Operator& operator=(const Operator&) = delete;
 
-    /// Keeps the caches, reconciles, writes Events, until `stop`; then lets running reconciles finish and flushes.
+    /// Keeps the caches, reconciles while it leads, writes Events, until `stop`; then lets running reconciles finish
+    /// and flushes. Admission is served on every replica.
     boost::asio::awaitable<void> run(std::stop_token stop);
 
     /// All caches have had their first complete list.

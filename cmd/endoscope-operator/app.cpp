@@ -10,6 +10,8 @@
 #include "kube/net/certificates.hpp"
 #include "kube/net/tls.hpp"
 #include "kube/runtime/endpoints.hpp"
+#include "kube/runtime/leader_election.hpp"
+#include "kube/runtime/metrics.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -19,6 +21,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <random>
 #include <sstream>
 #include <unistd.h>
 
@@ -138,19 +141,45 @@ class App {
         if (!transport) return std::unexpected(transport.error());
         kube::log::info("operator", "starting",
                         {{"version", ENDOSCOPE_VERSION}, {"config", config->source}, {"server", (*transport)->host()}});
-        kube::ClientOptions client;
+        kube::ClientOptions& client = client_options_;
         client.user_agent = "endoscope-operator/" ENDOSCOPE_VERSION " (linux/amd64)";
         client.field_manager = "endoscope";
         client.path_prefix = config->path_prefix;
         client.observer = request_metrics_.get();
-        std::unique_ptr<kube::TokenSource> token;
-        if (!config->token_file.empty()) {
-            token = kube::make_file_token(*clock_, [path = config->token_file] { return read_file(path); });
-        } else if (!config->token.empty()) {
-            token = kube::make_static_token(config->token);
-        }
-        client_ = std::make_unique<kube::Client>(*transport, *clock_, client, std::move(token));
+        client_ = std::make_unique<kube::Client>(*transport, *clock_, client, token_of(*config));
+        if (!options_.leader_elect) return {};
+        // A client of its own, so that no queue of slow requests stands before a renewal.
+        election_client_ = std::make_unique<kube::Client>(*transport, *clock_, client, token_of(*config));
+        leader_metrics_ = kube::make_leader_metrics(registry_, options_.lease_name);
+        std::random_device random;
+        std::ostringstream identity;
+        identity << instance_name() << '_' << std::hex << random() << random();
+        election_ =
+            std::make_unique<kube::LeaderElection>(io_.get_executor(), *election_client_, *clock_,
+                                                   kube::LeaderElectionOptions{.ns = options_.ns,
+                                                                               .name = options_.lease_name,
+                                                                               .identity = identity.str(),
+                                                                               .times = options_.lease_times,
+                                                                               .seed = random(),
+                                                                               .observer = leader_metrics_.get()});
         return {};
+    }
+
+    std::unique_ptr<kube::TokenSource> token_of(const kube::Config& config) {
+        if (!config.token_file.empty()) {
+            return kube::make_file_token(*clock_, [path = config.token_file] { return read_file(path); });
+        }
+        return config.token.empty() ? nullptr : kube::make_static_token(config.token);
+    }
+
+    /// Until all that needs the leadership has ended; a loss ends the process, since nothing proves that it has.
+    asio::awaitable<void> hold_lease() {
+        const std::stop_callback on_lost(election_->lost(), [this] {
+            exit_code_ = 1;
+            stop_.request_stop();
+        });
+        const auto how = co_await election_->run(election_stop_.get_token());
+        if (how == kube::LeaseEnd::lost) stop_.request_stop();
     }
 
     Result<void> listen(const std::string& what, const std::string& host, unsigned short port,
@@ -197,6 +226,10 @@ class App {
         settings.ns = options_.ns;
         settings.instance = instance_name();
         settings.max_concurrent_reconciles = options_.max_concurrent_reconciles;
+        if (election_) {
+            settings.election = election_.get();
+            settings.write_timeout = options_.lease_times.lease - options_.lease_times.renew_deadline;
+        }
         operator_ = std::make_unique<controller::Operator>(io_.get_executor(), *client_, *clock_, registry_,
                                                            std::move(*keys), audit_, settings);
         co_return Result<void>();
@@ -216,7 +249,9 @@ class App {
 
     Result<void> listen_health() {
         if (!options_.health.enabled) return {};
-        std::map<std::string, kube::HealthCheck> live = {{"ping", [] { return std::string(); }}};
+        std::map<std::string, kube::HealthCheck> live = {
+            {"ping", [] { return std::string(); }},
+            {"leader", [this] { return election_ ? election_->health() : std::string(); }}};
         std::map<std::string, kube::HealthCheck> ready = {
             {"caches", [this] { return std::string(operator_ && operator_->synced() ? "" : "caches are not synced"); }},
             {"webhooks", [this] { return std::string(webhooks_ready_ ? "" : "webhooks are not served yet"); }}};
@@ -249,9 +284,13 @@ class App {
         }
         webhooks_ready_ = true;
         kube::TaskGroup running(io_.get_executor());
+        kube::TaskGroup electing(io_.get_executor());
+        if (election_) electing.spawn("leader election", hold_lease());
         running.spawn("operator", operator_->run(stop_.get_token()));
         running.spawn("announce", announce_ready());
         co_await running.join();
+        election_stop_.request_stop();
+        co_await electing.join();
         if (options_.verb == Verb::dev) {
             std::stop_source limit;
             const auto timer = clock_->call_after(kCleanUpTime, [&limit] { limit.request_stop(); });
@@ -265,6 +304,7 @@ class App {
         while (!operator_->synced() && !stop_.stop_requested()) {
             co_await kube::sleep_for(*clock_, std::chrono::milliseconds(20), stop_.get_token());
         }
+        if (election_) co_await election_->wait_until_leading(stop_.get_token());
         if (stop_.stop_requested()) co_return;
         std::puts("ready");
         std::fflush(stdout);
@@ -279,7 +319,12 @@ class App {
     asio::signal_set signals_;
     std::stop_source stop_;
     kube::TaskGroup servers_;
+    kube::ClientOptions client_options_;
     std::unique_ptr<kube::Client> client_;
+    std::unique_ptr<kube::Client> election_client_;
+    std::unique_ptr<kube::LeaderObserver> leader_metrics_;
+    std::unique_ptr<kube::LeaderElection> election_;
+    std::stop_source election_stop_;
     std::unique_ptr<controller::Operator> operator_;
     std::vector<std::unique_ptr<kube::HttpServer>> http_servers_;
     bool webhooks_ready_ = false;

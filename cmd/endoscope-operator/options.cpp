@@ -34,8 +34,21 @@ struct Raw {
     std::string log_format;
     std::string log_level = "info";
     bool metrics_secure = true;
-    bool leader_elect = false;
+    std::string lease_duration = "15s";
+    std::string renew_deadline = "10s";
+    std::string retry_period = "2s";
 };
+
+/// Seconds or milliseconds, as in "15s".
+kube::Duration parse_duration(const char* flag, const std::string& text) {
+    std::int64_t number = 0;
+    const char* const end = text.data() + text.size();
+    const auto [unit, code] = std::from_chars(text.data(), end, number);
+    const std::string_view word(unit, end);
+    const bool is_known = code == std::errc() && number > 0 && number <= 86400000 && (word == "s" || word == "ms");
+    if (!is_known) throw CLI::ValidationError(flag, "must be a duration such as 15s or 500ms, not " + text);
+    return word == "s" ? kube::Duration(std::chrono::seconds(number)) : std::chrono::milliseconds(number);
+}
 
 void add_operator_flags(CLI::App& app, Options& options, Raw& raw, bool dev) {
     raw.metrics = dev ? "127.0.0.1:8080" : ":8443";
@@ -45,7 +58,15 @@ void add_operator_flags(CLI::App& app, Options& options, Raw& raw, bool dev) {
                    "kubeconfig file; default: $KUBECONFIG, then in-cluster, then ~/.kube/config");
     app.add_option("--context", options.context, "context of the kubeconfig; default: its current one");
     app.add_option("--namespace", options.ns, "the operator's own namespace")->capture_default_str();
-    app.add_flag("--leader-elect,!--no-leader-elect", raw.leader_elect, "not supported yet: run one replica");
+    app.add_flag("--leader-elect,!--no-leader-elect", options.leader_elect,
+                 "hold a Lease, so that of several replicas one reconciles; all serve the webhooks");
+    app.add_option("--leader-elect-resource-name", options.lease_name, "name of the Lease, in the own namespace")
+        ->capture_default_str();
+    app.add_option("--leader-elect-lease-duration", raw.lease_duration, "how long others wait for a silent leader")
+        ->capture_default_str();
+    app.add_option("--leader-elect-renew-deadline", raw.renew_deadline, "how long a leader tries to renew")
+        ->capture_default_str();
+    app.add_option("--leader-elect-retry-period", raw.retry_period, "between two attempts")->capture_default_str();
     app.add_option("--metrics-bind-address", raw.metrics, "address of /metrics, 0 disables it")->capture_default_str();
     app.add_option("--metrics-secure", raw.metrics_secure, "serve metrics by HTTPS to authorised callers only")
         ->capture_default_str();
@@ -81,8 +102,11 @@ void take(Options& options, const Raw& raw, bool dev) {
                         : raw.log_level == "warn"  ? kube::log::Level::warn
                         : raw.log_level == "error" ? kube::log::Level::error
                                                    : kube::log::Level::info;
-    if (raw.leader_elect) {
-        throw CLI::ValidationError("--leader-elect", "is not supported yet; run one replica without it");
+    options.lease_times = {.lease = parse_duration("--leader-elect-lease-duration", raw.lease_duration),
+                           .renew_deadline = parse_duration("--leader-elect-renew-deadline", raw.renew_deadline),
+                           .retry_period = parse_duration("--leader-elect-retry-period", raw.retry_period)};
+    if (const auto valid = kube::validate(options.lease_times); !valid) {
+        throw CLI::ValidationError("--leader-elect-lease-duration", valid.error().message);
     }
     if (options.metrics_secure && options.metrics.enabled) {
         throw CLI::ValidationError("--metrics-secure",

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kube/base/log.hpp"
+#include "kube/runtime/lease.hpp"
 
 #include <string>
 #include <vector>
@@ -28,6 +29,9 @@ struct Options {
     unsigned short webhook_port = 9443;
     std::string webhook_cert_dir;
     int max_concurrent_reconciles = 16;
+    bool leader_elect = false;
+    std::string lease_name = "endoscope";
+    kube::LeaseTimes lease_times;
     kube::log::Format log_format = kube::log::Format::json;
     kube::log::Level log_level = kube::log::Level::info;
     std::string manifests_what = "crds";  ///< For `manifests`: crds or all.

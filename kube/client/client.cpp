@@ -136,6 +136,11 @@ asio::awaitable<Client::Attempt> Client::attempt(const ApiRequest& request, bool
         observe(request, "<error>", started);
         co_return Attempt(std::move(connection.error()));
     }
+    if (request.may_send && !request.may_send()) {
+        release(std::move(*connection));
+        co_return Attempt(
+            fail(ErrorKind::cancelled, request.method + " " + request.path + ": may not be sent any more").error());
+    }
     auto& http = (*connection)->http;
     bool timed_out = false;
     const auto deadline = clock_.call_after(request.timeout.value_or(options_.timeout), [&] {

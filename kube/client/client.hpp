@@ -42,6 +42,9 @@ struct ApiRequest {
     bool idempotent = false;
     std::optional<Duration> timeout;  ///< Instead of the client's default.
     std::optional<int> max_attempts;  ///< Likewise.
+    /// Asked right before each attempt is sent, after any wait for a connection: false ends the call as cancelled. For
+    /// writes that only a leader may make.
+    std::function<bool()> may_send = {};
 };
 
 /// Told about every attempt: the source of `rest_client_*` metrics.
