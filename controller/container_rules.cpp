@@ -17,10 +17,6 @@ namespace {
 
 using namespace rules;
 
-Denial deny(Reason reason, std::string message) {
-    return {reason, std::move(message)};
-}
-
 /// The user and group that the request asks for, where it asks.
 std::expected<api::RunAs, Denial> asked_identity(const RuleContext& context, const api::RunAs& asked) {
     const auto refuse = [](std::string message) {

@@ -14,10 +14,6 @@ namespace {
 
 using namespace rules;
 
-Denial deny(Reason reason, std::string message) {
-    return {reason, std::move(message)};
-}
-
 RuleResult check_container_found(const api::DebugRequest& request, const PodView& pod,
                                  const PodView::Container* target) {
     if (target != nullptr) return std::nullopt;

@@ -45,10 +45,6 @@ namespace {
 
 using namespace rules;
 
-Denial deny(Reason reason, std::string message) {
-    return {reason, std::move(message)};
-}
-
 // Who.
 
 RuleResult check_requester(const RuleContext& context) {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace endoscope::controller {
@@ -68,6 +69,10 @@ RuleResult check_deadline(const RuleContext& context);
 RuleResult check_number_of_targets(const RuleContext& context);
 RuleResult check_exclusive(const RuleContext& context);
 RuleResult check_limits(const RuleContext& context);
+
+inline Denial deny(api::Reason reason, std::string message) {
+    return {reason, std::move(message)};
+}
 
 /// The text in quotation marks, printable.
 std::string in_quotes(std::string_view text);
