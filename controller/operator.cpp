@@ -18,6 +18,8 @@ namespace asio = boost::asio;
 
 namespace {
 
+/// How long reconciles may go on after a stop, of the 30 s that Kubernetes gives a process.
+constexpr kube::Duration kDrainTime = std::chrono::seconds(10);
 constexpr kube::Duration kSyncPoll = std::chrono::milliseconds(20);
 
 /// The characters that Kubernetes itself uses for generated names: no vowels, nothing that looks like another.
@@ -131,9 +133,8 @@ struct Operator::Parts {
         metrics.policies(accepted, invalid);
     }
 
-    bool synced() const {
-        return request_reflector.synced() && policy_reflector.synced() && namespace_reflector.synced();
-    }
+    /// What admission needs, on every replica.
+    bool policies_are_known() const { return policy_reflector.synced() && namespace_reflector.synced(); }
 
     bool is_leading = false;
     asio::any_io_executor executor;
@@ -175,29 +176,44 @@ Operator::Operator(asio::any_io_executor executor, kube::Client& client, kube::C
 Operator::~Operator() = default;
 
 bool Operator::synced() const {
-    return parts_->synced();
+    const bool leads = parts_->options.election == nullptr || parts_->options.election->is_leader();
+    return parts_->policies_are_known() && (!leads || parts_->request_reflector.synced());
 }
 
 asio::awaitable<void> Operator::run(std::stop_token stop) {
     Parts& p = *parts_;
     std::stop_source cache_stop;
     std::stop_source event_stop;
-    p.caches.spawn("debugrequests", p.request_reflector.run(cache_stop.get_token()));
+    std::stop_source abort;
     p.caches.spawn("debugpolicies", p.policy_reflector.run(cache_stop.get_token()));
     p.caches.spawn("namespaces", p.namespace_reflector.run(cache_stop.get_token()));
     p.caches.spawn("events", p.events.run(event_stop.get_token()));
-    // No verdict before every cache is complete.
-    while (!p.synced() && !stop.stop_requested()) co_await kube::sleep_for(p.clock, kSyncPoll, stop);
+    while (!p.policies_are_known() && !stop.stop_requested()) co_await kube::sleep_for(p.clock, kSyncPoll, stop);
     bool leads = !stop.stop_requested();
     if (leads && p.options.election != nullptr) leads = co_await p.options.election->wait_until_leading(stop);
+    if (leads) {
+        // Listed only now: a standby whose watch was behind would do once more what the last leader has done.
+        p.caches.spawn("debugrequests", p.request_reflector.run(cache_stop.get_token()));
+        while (!p.request_reflector.synced() && !stop.stop_requested()) {
+            co_await kube::sleep_for(p.clock, kSyncPoll, stop);
+        }
+        leads = !stop.stop_requested();
+    }
+    // No verdict before every cache is complete.
     if (leads) {
         kube::log::info("operator", "caches are synced; reconciling",
                         {{"requests", p.requests.size()}, {"policies", p.policies.size()}});
         p.begin_leading();
         for (int i = 0; i < p.options.max_concurrent_reconciles; ++i)
-            p.workers.spawn("worker", p.controller.work(stop));
-        p.workers.spawn("policy worker", p.policy_controller.work(stop));
+            p.workers.spawn("worker", p.controller.work(stop, abort.get_token()));
+        p.workers.spawn("policy worker", p.policy_controller.work(stop, abort.get_token()));
     }
+    // Once stopped, what is under way may finish, but not for ever.
+    std::unique_ptr<kube::Timer> limit;
+    const std::stop_callback on_stop(
+        stop, [&] { limit = p.clock.call_after(kDrainTime, [&abort] { abort.request_stop(); }); });
+    std::stop_callback on_lost(p.options.election != nullptr ? p.options.election->lost() : std::stop_token(),
+                               [&abort] { abort.request_stop(); });
     co_await p.workers.join();
     co_await p.follower.stop();
     cache_stop.request_stop();

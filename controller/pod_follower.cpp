@@ -3,6 +3,7 @@
 #include "kube/base/json.hpp"
 #include "kube/base/log.hpp"
 #include "kube/runtime/reflector.hpp"
+#include "kube/runtime/resource_version.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -36,7 +37,7 @@ class PodFollower::Watch final : public kube::ReflectorSink {
                             {{"pod", ns_ + "/" + name_}, {"error", view.error().text()}});
             return;
         }
-        set(std::make_shared<const PodView>(std::move(*view)));
+        update(std::make_shared<const PodView>(std::move(*view)));
     }
     void remove(const nlohmann::json& /*object*/) override { set(nullptr); }
 
@@ -50,6 +51,11 @@ class PodFollower::Watch final : public kube::ReflectorSink {
         return options;
     }
 
+    /// Takes the Pod unless a newer state of it is known.
+    void update(std::shared_ptr<const PodView> pod) {
+        if (pod_ && pod_->uid == pod->uid && kube::is_older(pod->resource_version, pod_->resource_version)) return;
+        set(std::move(pod));
+    }
     void set(std::shared_ptr<const PodView> pod) {
         pod_ = std::move(pod);
         for (const std::string& key : requests) owner_.notify_(key);
@@ -98,6 +104,18 @@ void PodFollower::follow(const std::string& request_key, PodView seen) {
 asio::awaitable<void> PodFollower::run(std::shared_ptr<Watch> watch) {
     kube::Reflector reflector(client_, clock_, *watch, watch->options());
     co_await reflector.run(watch->stop.get_token());
+}
+
+void PodFollower::update(const std::string& request_key, std::shared_ptr<const PodView> pod) {
+    const auto known = pod_of_.find(request_key);
+    if (known == pod_of_.end()) return;
+    const auto watch = watches_.find(known->second);
+    if (watch == watches_.end()) return;
+    if (pod) {
+        watch->second->update(std::move(pod));
+    } else {
+        watch->second->set(nullptr);
+    }
 }
 
 void PodFollower::unfollow(const std::string& request_key) {

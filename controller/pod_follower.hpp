@@ -29,6 +29,8 @@ class PodFollower {
 
     /// Follows the Pod on behalf of a request, from the state `seen` (its resourceVersion) on. Idempotent.
     void follow(const std::string& request_key, PodView seen);
+    /// The Pod of that request as it was just read; null when it is gone. Ignored when the watch knows better.
+    void update(const std::string& request_key, std::shared_ptr<const PodView> pod);
     /// The request does not need it any more; the watch ends with its last request.
     void unfollow(const std::string& request_key);
     /// The Pod of that request as last seen; null when it is gone or not followed.

@@ -30,7 +30,7 @@ Progress ended(Progress progress, Phase phase, Reason reason, std::string messag
     progress.phase = phase;
     progress.reason = reason;
     progress.message = std::move(message);
-    progress.next_check.reset();
+    progress.check_after.reset();
     return progress;
 }
 
@@ -79,7 +79,7 @@ Progress assess_running(const Observation& seen, const PodView::EphemeralStatus&
                 "inside it or delete the Pod");
     }
     progress.phase = Phase::running;
-    progress.next_check = expires;
+    progress.check_after = expires - seen.now;
     if (started < seen.requested_at) {
         progress.reason = Reason::already_satisfied;
         progress.message =
@@ -129,7 +129,7 @@ Progress assess_waiting(const Observation& seen, const PodView::EphemeralStatus*
     progress.reason = Reason::waiting_for_start;
     progress.message = pulling ? "the image cannot be pulled yet (" + quoted(*status) + "); the node goes on trying"
                                : "waiting for the node to start the container";
-    progress.next_check = limit;
+    progress.check_after = limit - seen.now;
     return progress;
 }
 

@@ -3,6 +3,7 @@
 #include "api/debug_request.hpp"
 #include "api/timestamp.hpp"
 #include "controller/pod_view.hpp"
+#include "kube/base/clock.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -34,8 +35,8 @@ struct Progress {
     std::string image_id;
     std::optional<std::int64_t> exit_code;
     std::string expires_at;
-    bool still_running = false;                ///< Past its deadline and not seen to end.
-    std::optional<api::TimePoint> next_check;  ///< When time alone changes the answer.
+    bool still_running = false;                 ///< Past its deadline and not seen to end.
+    std::optional<kube::Duration> check_after;  ///< When time alone changes the answer.
 };
 
 /// Reads a session's state off its Pod: the failure table of docs/operations.md. Pure. Never claims an end that was not

@@ -43,7 +43,7 @@ void RequestReconciler::begin() {
     begun_ = context_.clock.steady_now();
     for (const auto& request : context_.requests.list()) {
         const bool may_be_injected = request->parsed && request->parsed->status.targets.empty() && !request->deleting;
-        if (may_be_injected && !api::is_terminal(request->phase)) unseen_.insert(request->key());
+        if (may_be_injected && !api::is_terminal(request->phase)) unseen_.try_emplace(request->key());
     }
 }
 
@@ -67,6 +67,14 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::reconcile(std::st
     if (sessions_.contains(key)) {
         auto followed = co_await follow(key, stored, stop);
         co_return followed;
+    }
+    if (const auto ending = endings_.find(key); ending != endings_.end()) {
+        // Judging again could contradict what is on record by now.
+        if (ending->second.request_uid == stored->uid) {
+            auto ended = co_await record_end(key, stored, ending->second.status, stop);
+            co_return ended;
+        }
+        endings_.erase(ending);
     }
     if (stored->phase == Phase::expired && stored->parsed && is_still_running(stored->parsed->status)) {
         auto resumed = co_await resume_overdue(key, stored, stop);
@@ -228,11 +236,12 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::inject(std::strin
     const api::DebugRequest& request = *stored->parsed;
     const nlohmann::json container = build_ephemeral_container(request, *verdict.container);
     const std::string name = verdict.container->name;
-    audit(*stored, "verdict", nullptr, "", to_string(verdict.reason), "allowed by policy " + verdict.policy->name);
+    // On record before anything is done: whatever happens next, it is known which policy allowed it.
+    const Session planned = session_of(request, verdict, pod);
+    audit(*stored, "verdict", &planned, "", to_string(verdict.reason), "allowed by policy " + verdict.policy->name);
     if (const auto* existing = pod.find_ephemeral(name)) {
         if (!is_same_container(*existing, container)) {
-            Session session = session_of(request, verdict, pod);
-            const auto status = failed_status(request.status, request.generation, session, Reason::injection_rejected,
+            const auto status = failed_status(request.status, request.generation, planned, Reason::injection_rejected,
                                               "Pod " + pod.name + " already has a container " + name +
                                                   " with other content, and it cannot be changed; choose another "
                                                   "spec.containerName in a new request",
@@ -246,7 +255,7 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::inject(std::strin
     }
     // From here on the request holds its place, so that a burst cannot overbook what the verdict counted.
     Session& session = sessions_[key];
-    session = session_of(request, verdict, pod);
+    session = planned;
     session.request_uid = stored->uid;
     auto rehearsed = co_await context_.cluster.inject(stored->ns, session.pod, session.pod_uid, container, true, stop);
     if (!rehearsed && !is_dry_run_unsupported(rehearsed.error())) {
@@ -294,7 +303,11 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::fail_injection(st
     const Session session = sessions_[key];
     sessions_.erase(key);  // the place is free again
     const auto refusal = classify_refusal(error);
-    if (!refusal) co_return std::unexpected(std::move(error));  // judged anew after the back-off
+    if (!refusal) {
+        // Judged anew after the back-off. The PATCH may have been carried out all the same.
+        if (!dry_run) unseen_[key] = session;
+        co_return std::unexpected(std::move(error));
+    }
     kube::log::info("reconciler", "injection refused",
                     {{"request", key}, {"dryRun", dry_run}, {"error", error.message}});
     if (refusal->denied) {
@@ -324,22 +337,33 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::deny(std::string 
 asio::awaitable<RequestReconciler::Outcome> RequestReconciler::record_end(std::string key, Stored stored,
                                                                           api::DebugRequestStatus status,
                                                                           std::stop_token stop) {
-    const auto written = co_await context_.cluster.write_status(stored->ns, stored->name, stored->uid, status, stop);
-    if (!written) {
-        if (written.error().kind == kube::ErrorKind::not_found) co_return kube::ReconcileResult();
-        co_return std::unexpected(written.error());
+    endings_[key] = {.request_uid = stored->uid, .status = status};
+    const bool is_recorded = stored->parsed && stored->parsed->status == status;
+    if (!is_recorded) {
+        const auto written =
+            co_await context_.cluster.write_status(stored->ns, stored->name, stored->uid, status, stop);
+        if (!written && written.error().kind == kube::ErrorKind::not_found) {
+            endings_.erase(key);
+            co_return kube::ReconcileResult();
+        }
+        if (!written) co_return std::unexpected(written.error());
+        recorded_[key] = stored->uid;
     }
+    endings_.erase(key);
+    announce_end(key, *stored, status);
+    co_return kube::ReconcileResult();
+}
+
+void RequestReconciler::announce_end(const std::string& key, const StoredRequest& stored,
+                                     const api::DebugRequestStatus& status) {
     const std::string phase(to_string(*status.phase));
     const std::string reason(to_string(*status.reason));
-    recorded_[key] = stored->uid;
     first_seen_.erase(key);
-    context_.metrics.request_finished(stored->ns, phase, reason);
+    context_.metrics.request_finished(stored.ns, phase, reason);
     kube::log::info("reconciler", "request ended",
                     {{"request", key}, {"phase", phase}, {"reason", reason}, {"message", status.message}});
-    audit(*stored, *status.phase == Phase::denied ? "verdict" : "ended", nullptr, phase, reason, status.message);
-    emit(*stored, kube::EventType::warning, reason, *status.phase == Phase::denied ? "Judge" : "Inject",
-         status.message);
-    co_return kube::ReconcileResult();
+    audit(stored, *status.phase == Phase::denied ? "verdict" : "ended", nullptr, phase, reason, status.message);
+    emit(stored, kube::EventType::warning, reason, *status.phase == Phase::denied ? "Judge" : "Inject", status.message);
 }
 
 void RequestReconciler::forget(const std::string& key) {
@@ -348,6 +372,7 @@ void RequestReconciler::forget(const std::string& key) {
     context_.metrics.session_not_overdue(key);
     sessions_.erase(key);
     recorded_.erase(key);
+    endings_.erase(key);
     first_seen_.erase(key);
     unseen_.erase(key);
 }

@@ -18,10 +18,10 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 
 namespace endoscope::controller {
 
@@ -74,6 +74,8 @@ class RequestReconciler final : public kube::Reconciler {
     boost::asio::awaitable<kube::Result<void>> refresh(Facts& facts, std::stop_token stop);
     boost::asio::awaitable<Outcome> record_end(std::string key, Stored stored, api::DebugRequestStatus status,
                                                std::stop_token stop);
+    /// Tells and counts an end that is on record.
+    void announce_end(const std::string& key, const StoredRequest& stored, const api::DebugRequestStatus& status);
 
     Facts facts_of(const StoredRequest& stored) const;
     Sessions count_sessions(const api::DebugRequest& request) const;
@@ -81,6 +83,8 @@ class RequestReconciler final : public kube::Reconciler {
     bool places_are_known() const;
     void adopt(const std::string& key, const Stored& stored, const Verdict& verdict, PodView pod);
     void forget(const std::string& key);
+    /// What the Pod shows of the session at this moment.
+    Progress look(const std::string& key, const api::DebugRequest& request, const PodView* pod);
     void announce(const StoredRequest& stored, const Session& session, const Progress& progress,
                   const api::DebugRequestStatus& before);
     void emit(const StoredRequest& stored, kube::EventType type, std::string_view reason, std::string_view action,
@@ -93,8 +97,16 @@ class RequestReconciler final : public kube::Reconciler {
     std::unordered_map<std::string, Session> sessions_;  ///< By request key.
     /// Requests whose end we recorded but whose cached copy does not show it yet: key to UID.
     std::unordered_map<std::string, std::string> recorded_;
+    /// Ends without a container whose write was sent and not answered. They may be on record, so they stand.
+    struct Ending {
+        std::string request_uid;
+        api::DebugRequestStatus status;
+    };
+    std::unordered_map<std::string, Ending> endings_;  ///< By request key.
     std::unordered_map<std::string, kube::SteadyTime> first_seen_;
-    std::unordered_set<std::string> unseen_;  ///< Keys; see `begin`.
+    /// Requests that may be injected without a word in their status, since an earlier run was (see `begin`) or since
+    /// the PATCH was not answered; then with the session that was meant to begin.
+    std::unordered_map<std::string, std::optional<Session>> unseen_;  ///< By request key.
     kube::SteadyTime begun_;
 };
 

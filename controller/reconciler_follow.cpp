@@ -4,9 +4,9 @@
 #include "controller/reconciler.hpp"
 #include "controller/status.hpp"
 #include "kube/base/log.hpp"
+#include "kube/runtime/resource_version.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 namespace endoscope::controller {
 namespace asio = boost::asio;
@@ -17,31 +17,28 @@ namespace {
 
 /// A container that runs this soon after the injection costs one status write less.
 constexpr kube::Duration kStartingGrace = std::chrono::seconds(1);
-/// Whether the resourceVersion `left` is not older than `right` (comparable numbers, KEP-5504).
-bool not_older(const std::string& left, const std::string& right) {
-    std::uint64_t a = 0;
-    std::uint64_t b = 0;
-    std::from_chars(left.data(), left.data() + left.size(), a);
-    std::from_chars(right.data(), right.data() + right.size(), b);
-    return a >= b;
-}
-
-kube::ReconcileResult again_at(std::optional<api::TimePoint> when, api::TimePoint now) {
+kube::ReconcileResult again_after(std::optional<kube::Duration> wait) {
     kube::ReconcileResult result;
     // A little late rather than a little early: an early look would only ask to come again.
-    if (when)
-        result.requeue_after =
-            std::max<kube::Duration>(*when - now, kube::Duration::zero()) + std::chrono::milliseconds(50);
+    if (wait) result.requeue_after = std::max(*wait, kube::Duration::zero()) + std::chrono::milliseconds(50);
     return result;
+}
+
+/// Whether the session is over because time has passed, or because its Pod is not to be seen.
+bool ends_by_time(const Progress& progress) {
+    return api::is_terminal(progress.phase) && progress.state != "Terminated";
 }
 
 }  // namespace
 
 void RequestReconciler::adopt(const std::string& key, const Stored& stored, const Verdict& verdict, PodView pod) {
-    unseen_.erase(key);
+    const auto unseen = unseen_.extract(key);
+    const bool was_planned = !unseen.empty() && unseen.mapped() && unseen.mapped()->pod_uid == pod.uid &&
+                             unseen.mapped()->request_uid == stored->uid;
     Session& session = sessions_[key];
-    session = session_of(*stored->parsed, verdict, pod);
+    session = was_planned ? *unseen.mapped() : session_of(*stored->parsed, verdict, pod);
     session.request_uid = stored->uid;
+    session.adopted = true;
     session.injected = true;
     const api::DebugRequestStatus& recorded = stored->parsed->status;
     session.start_observed =
@@ -78,26 +75,45 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::resume_overdue(st
     co_return followed;
 }
 
+Progress RequestReconciler::look(const std::string& key, const api::DebugRequest& request, const PodView* pod) {
+    Session& session = sessions_[key];
+    const kube::SteadyTime steady = context_.clock.steady_now();
+    const auto* shown = pod != nullptr ? pod->find_ephemeral_status(session.container) : nullptr;
+    if (shown != nullptr && shown->state == PodView::State::running && !session.seen_running)
+        session.seen_running = steady;
+    return assess({.pod = pod,
+                   .pod_uid = session.pod_uid,
+                   .container = session.container,
+                   .mode = request.spec.mode,
+                   .requested_at = api::parse_timestamp(request.creation_timestamp).value_or(session.injected_at),
+                   .injected_at = session.injected_at,
+                   .now = session_now(session, shown != nullptr ? shown->started_at : "", steady),
+                   .start_deadline_seconds = session.start_deadline_seconds,
+                   .deadline_seconds = session.deadline_seconds});
+}
+
 asio::awaitable<RequestReconciler::Outcome> RequestReconciler::follow(std::string key, Stored stored,
                                                                       std::stop_token stop) {
     const Session session = sessions_[key];
     if (!session.injected || !stored->parsed) co_return kube::ReconcileResult();
     const api::DebugRequest& request = *stored->parsed;
-    const auto pod = context_.follower.pod(key);
-    const Observation seen{
-        .pod = pod.get(),
-        .pod_uid = session.pod_uid,
-        .container = session.container,
-        .mode = request.spec.mode,
-        .requested_at = api::parse_timestamp(request.creation_timestamp).value_or(session.injected_at),
-        .injected_at = session.injected_at,
-        .now = now(),
-        .start_deadline_seconds = session.start_deadline_seconds,
-        .deadline_seconds = session.deadline_seconds};
-    Progress progress = assess(seen);
+    auto pod = context_.follower.pod(key);
+    Progress progress = look(key, request, pod.get());
+    if (ends_by_time(progress) && !session.finished && !session.ending) {
+        // A watch may be behind, and an end that rests on the clock must not rest on an old Pod.
+        auto live = co_await context_.cluster.get_pod(stored->ns, session.pod, stop);
+        if (!live && live.error().kind != kube::ErrorKind::not_found) co_return std::unexpected(live.error());
+        pod = live ? std::make_shared<const PodView>(std::move(*live)) : nullptr;
+        context_.follower.update(key, pod);
+        progress = look(key, request, pod.get());
+    }
     const api::DebugRequestStatus before = session.written ? *session.written : request.status;
     if (before.phase == Phase::expired) progress = keep_expired(std::move(progress));
-    const auto status = session_status(request, before, session, progress, pod.get(), now());
+    auto status = session_status(request, before, session, progress, pod.get(), now());
+    if (session.ending) {
+        progress = session.ending->progress;
+        status = session.ending->status;
+    }
 
     const kube::Duration since_injection = context_.clock.steady_now() - session.injected_steady;
     if (progress.phase == Phase::starting && !before.phase && since_injection < kStartingGrace) {
@@ -105,9 +121,11 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::follow(std::strin
         soon.requeue_after = kStartingGrace - since_injection;
         co_return soon;
     }
-    const bool tampered = session.written && not_older(stored->resource_version, session.written_version) &&
+    const bool tampered = session.written && !kube::is_older(stored->resource_version, session.written_version) &&
                           stored->resource_version != session.written_version && request.status != *session.written;
     if (!session.written ? status != request.status : (status != *session.written || tampered)) {
+        if (api::is_terminal(progress.phase) && !session.finished)
+            sessions_[key].ending = Session::Ending{.progress = progress, .status = status};
         const auto written =
             co_await context_.cluster.write_status(stored->ns, stored->name, stored->uid, status, stop);
         if (!written) {
@@ -121,6 +139,7 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::follow(std::strin
         mine.written_version = *written;
     }
     announce(*stored, session, progress, before);
+    sessions_[key].ending.reset();
     if (api::is_terminal(progress.phase) && !progress.still_running) {
         recorded_[key] = stored->uid;
         context_.metrics.session_not_overdue(key);
@@ -128,7 +147,7 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::follow(std::strin
         sessions_.erase(key);
         co_return kube::ReconcileResult();
     }
-    co_return again_at(progress.next_check, now());
+    co_return again_after(progress.check_after);
 }
 
 void RequestReconciler::announce(const StoredRequest& stored, const Session& session, const Progress& progress,
@@ -156,7 +175,7 @@ void RequestReconciler::announce(const StoredRequest& stored, const Session& ses
         emit(stored, kube::EventType::normal, reason, "Start", progress.message);
     }
     if (progress.still_running) context_.metrics.session_overdue(key, stored.ns);
-    const bool ended_before = before.phase && api::is_terminal(*before.phase);
+    const bool ended_before = before.phase && api::is_terminal(*before.phase) && !mine.ending;
     if (!api::is_terminal(progress.phase) || mine.finished || ended_before) return;
     mine.finished = true;
     context_.metrics.request_finished(stored.ns, phase, reason);

@@ -16,6 +16,7 @@ struct Logger {
         std::make_shared<spdlog::logger>("endoscope", std::make_shared<spdlog::sinks::stderr_sink_st>());
     Format format = Format::text;
     Level level = Level::info;
+    std::function<void(Level, std::string_view)> redirected;
 };
 
 Logger& logger() {
@@ -94,6 +95,10 @@ void configure(Format format, Level level) {
     log.sink->flush_on(spdlog::level::trace);
 }
 
+void redirect(std::function<void(Level, std::string_view)> sink) {
+    logger().redirected = std::move(sink);
+}
+
 bool enabled(Level level) {
     return level >= logger().level;
 }
@@ -116,6 +121,7 @@ void write(Level level, std::string_view component, std::string_view message, st
         line += field.quoted ? escape(field.value) : field.value;
         if (quote) line += '"';
     }
+    if (log.redirected) return log.redirected(level, line);
     log.sink->log(spdlog::level::info, line);
 }
 

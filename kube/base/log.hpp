@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -31,6 +32,9 @@ struct Field {
 /// Chooses format and lowest level. Call once, before other threads or coroutines log.
 void configure(Format format, Level level);
 bool enabled(Level level);
+/// Hands finished lines to `sink` instead of stderr, without their time; an empty one ends that. For simulations, whose
+/// time is their own.
+void redirect(std::function<void(Level, std::string_view line)> sink);
 /// Writes one line: `logger` is the component ("reflector"), `message` is constant per call site.
 void write(Level level, std::string_view logger, std::string_view message, std::initializer_list<Field> fields = {});
 

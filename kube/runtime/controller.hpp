@@ -25,13 +25,14 @@ class Reconciler {
 };
 
 /// Workers that take keys from a queue and reconcile them (controller-runtime's controller). A worker is a coroutine,
-/// not a thread. On stop the running reconciles finish; no further key is taken.
+/// not a thread.
 class Controller {
   public:
     Controller(std::string name, WorkQueue& queue, Reconciler& reconciler, Clock& clock, ControllerObserver& observer);
 
-    /// One worker; spawn as many as should run side by side.
-    boost::asio::awaitable<void> work(std::stop_token stop);
+    /// One worker; spawn as many as should run side by side. After `stop` no further key is taken, and the reconcile
+    /// under way goes on to its end, or to `abort`.
+    boost::asio::awaitable<void> work(std::stop_token stop, std::stop_token abort);
 
   private:
     boost::asio::awaitable<Result<ReconcileResult>> guarded(std::string key, std::stop_token stop);

@@ -52,9 +52,9 @@ void Storage::record(Change change) {
         compacted_ = history_.front().version;
         history_.pop_front();
     }
-    // A copy: the listener may write.
+    // A copy: a listener may write.
     const Change latest = history_.empty() ? Change{} : history_.back();
-    if (listener_) listener_(latest);
+    for (const auto& listener : listeners_) listener(latest);
 }
 
 Object Storage::put(const std::string& storage, const std::string& ns, const std::string& name, Json object) {

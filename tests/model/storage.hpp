@@ -52,8 +52,8 @@ class Storage {
     Object remove(const std::string& storage, const std::string& ns, const std::string& name);
     /// Forgets history up to and including `version`.
     void compact(std::uint64_t version);
-    /// Called after every write.
-    void on_change(std::function<void(const Change&)> listener) { listener_ = std::move(listener); }
+    /// Called after every write, listeners in the order in which they came.
+    void on_change(std::function<void(const Change&)> listener) { listeners_.push_back(std::move(listener)); }
 
   private:
     using Table = std::map<std::pair<std::string, std::string>, Object>;
@@ -65,7 +65,7 @@ class Storage {
     std::uint64_t compacted_ = 0;
     std::map<std::string, Table> tables_;
     std::deque<Change> history_;
-    std::function<void(const Change&)> listener_;
+    std::vector<std::function<void(const Change&)>> listeners_;
 };
 
 }  // namespace model

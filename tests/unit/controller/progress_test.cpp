@@ -141,11 +141,11 @@ TEST(Progress, ExpiryDoesNotClaimAnEnd) {
 
 TEST(Progress, AsksToLookAgainWhenTimeAloneDecides) {
     const PodView running = pod_with(status_of(State::running));
-    EXPECT_EQ(at(&running, seconds(10)).next_check, kInjected + seconds(602));
+    EXPECT_EQ(at(&running, seconds(10)).check_after, seconds(592));
     const PodView waiting = pod_with(std::nullopt);
-    EXPECT_EQ(at(&waiting, seconds(10)).next_check, kInjected + seconds(120));
+    EXPECT_EQ(at(&waiting, seconds(10)).check_after, seconds(110));
     const PodView ended = pod_with(status_of(State::terminated, "Completed"));
-    EXPECT_FALSE(at(&ended, seconds(10)).next_check);
+    EXPECT_FALSE(at(&ended, seconds(10)).check_after);
 }
 
 TEST(Progress, AContainerOlderThanTheRequestIsAnEarlierOnes) {

@@ -2,6 +2,7 @@
 
 #include "tests/model/api_server.hpp"
 #include "tests/support/manual_clock.hpp"
+#include "tests/support/recording_writer.hpp"
 #include "tests/support/run_coro.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -12,27 +13,6 @@
 #include <string>
 
 namespace model::test {
-
-/// Keeps what a handler answers.
-class RecordingWriter final : public kube::HttpResponseWriter {
-  public:
-    boost::asio::awaitable<kube::Result<void>> respond(kube::HttpResponse response) override {
-        answer = std::move(response);
-        co_return kube::Result<void>();
-    }
-    boost::asio::awaitable<kube::Result<void>> begin(int status, kube::HttpHeaders headers) override {
-        answer.status = status;
-        answer.headers = std::move(headers);
-        co_return kube::Result<void>();
-    }
-    boost::asio::awaitable<kube::Result<void>> write(std::string_view chunk) override {
-        answer.body += chunk;
-        co_return kube::Result<void>();
-    }
-    void abort() noexcept override {}
-
-    kube::HttpResponse answer;
-};
 
 struct Answer {
     int code = 0;
@@ -67,7 +47,7 @@ inline boost::asio::awaitable<Answer> ask(ApiServer& api, std::string method, st
         if (user == "admin") peer.organizations.emplace_back("system:masters");
         exchange.peer = std::move(peer);
     }
-    RecordingWriter writer;
+    kube::test::RecordingWriter writer;
     co_await api.handle(exchange, writer);
     Answer out;
     out.code = writer.answer.status;

@@ -13,7 +13,7 @@ using kube::test::spawn;
 
 /// A watch that runs beside the test; `types` reads what it has got so far, as TYPE:name.
 struct Watching {
-    RecordingWriter writer;
+    kube::test::RecordingWriter writer;
     std::stop_source stop;
     kube::HttpExchange exchange;
     bool ended = false;

@@ -1,0 +1,351 @@
+#include "tests/simulation/checks.hpp"
+
+#include "api/debug_request.hpp"
+#include "controller/container.hpp"
+#include "controller/injection.hpp"
+#include "controller/pod_view.hpp"
+#include "controller/verdict.hpp"
+#include "kube/base/base64.hpp"
+#include "tests/simulation/cluster_objects.hpp"
+
+#include <algorithm>
+
+namespace simulation {
+namespace controller = endoscope::controller;
+namespace api = endoscope::api;
+using kube::find_at;
+using kube::string_at;
+using model::array_at;
+using model::Json;
+
+namespace {
+
+constexpr kube::Duration kWindow = std::chrono::seconds(10);
+/// A process that asks more than this in ten seconds runs in a circle.
+constexpr std::size_t kMostCalls = 3000;
+constexpr std::size_t kMostConnections = 80;
+/// From 5 ms doubled each time, so many failures of one key fit into ten seconds.
+constexpr std::size_t kMostFailures = 12;
+
+std::string request_of(const Json& container) {
+    for (const Json& variable : array_at(container, {"env"})) {
+        if (string_at(variable, {"name"}) == "ENDOSCOPE_REQUEST") return string_at(variable, {"value"});
+    }
+    return "";
+}
+
+bool has_container(const Json& pod, const std::string& name) {
+    return std::ranges::any_of(array_at(pod, {"spec", "ephemeralContainers"}),
+                               [&](const Json& container) { return string_at(container, {"name"}) == name; });
+}
+
+/// Counts one more, forgets those older than the window, and tells how many there are.
+std::size_t count(std::deque<kube::SteadyTime>& times, kube::SteadyTime now) {
+    times.push_back(now);
+    while (times.front() + kWindow < now) times.pop_front();
+    return times.size();
+}
+
+bool is_terminal_word(const std::string& phase) {
+    return phase == "Succeeded" || phase == "Failed" || phase == "Denied" || phase == "Expired";
+}
+
+}  // namespace
+
+Checks::Checks(kube::test::ManualClock& clock, model::Cluster& cluster) : clock_(clock), cluster_(cluster) {
+    cluster_.storage.on_change([this](const model::Change& change) { on_change(change); });
+}
+
+void Checks::violated(std::string invariant, std::string details) {
+    if (!violation_) violation_ = Violation{std::move(invariant), std::move(details)};
+}
+
+void Checks::on_change(const model::Change& change) {
+    if (change.storage == "pods") on_pod(change);
+    if (change.storage == kRequestTable) on_request(change);
+    if (change.storage == kPolicyTable) {
+        Policies all;
+        for (const auto& object : cluster_.storage.list(kPolicyTable, ""))
+            all.push_back(controller::CompiledPolicy::from_json(*object));
+        policies_.push_back(std::move(all));
+    }
+    if (change.storage != "coordination.k8s.io/leases" && change.storage != "events")
+        count(changes_.times, clock_.steady_now());
+}
+
+void Checks::on_pod(const model::Change& change) {
+    Pod& pod = pods_[string_at(*change.object, {"metadata", "uid"})];
+    pod.name = change.name;
+    pod.gone = change.removed;
+    if (change.removed) return;
+    for (const Json& container : array_at(*change.object, {"spec", "ephemeralContainers"})) {
+        const std::string name = string_at(container, {"name"});
+        if (!change.before || !has_container(*change.before, name))
+            check_injection(change.before ? *change.before : Json::object(), *change.object, container);
+    }
+    for (const Json& status : array_at(*change.object, {"status", "ephemeralContainerStatuses"})) {
+        const auto known = pod.containers.find(string_at(status, {"name"}));
+        if (known == pod.containers.end()) continue;
+        if (find_at(status, {"state", "running"}) != nullptr) known->second.was_running = true;
+        if (const Json* code = find_at(status, {"state", "terminated", "exitCode"})) {
+            known->second.ended = true;
+            known->second.exit_codes.insert(code->get<std::int64_t>());
+        }
+    }
+}
+
+controller::SealKeyRing Checks::keys() const {
+    controller::SealKeyRing ring;
+    const auto secret = cluster_.storage.get("secrets", "endoscope-system", "endoscope-seal-key");
+    if (!secret) return ring;
+    const auto current = kube::base64_decode(string_at(*secret, {"data", "current"}));
+    if (!current) return ring;
+    ring.current.id = *current;
+    const auto bytes = kube::base64_decode(string_at(*secret, {"data", "key-" + *current}));
+    if (bytes && bytes->size() == ring.current.bytes.size())
+        std::ranges::transform(*bytes, ring.current.bytes.begin(),
+                               [](char c) { return static_cast<unsigned char>(c); });
+    return ring;
+}
+
+bool Checks::was_ever_allowed(const Json& request, const Json& pod, const Json& container) const {
+    const auto parsed = api::parse_debug_request(request);
+    const auto view = controller::parse_pod(pod);
+    if (!parsed || !view || !parsed->spec.requester) return false;
+    for (const Policies& policies : policies_) {
+        controller::Facts facts{.request = *parsed,
+                                .identity = controller::IdentityCheck::valid,
+                                .operator_namespace = "endoscope-system",
+                                .namespace_labels = api::Labels(),
+                                .policies = policies};
+        facts.pod_permission = parsed->spec.requester->username == kAuthorisedUser ? controller::Authorization::allowed
+                                                                                   : controller::Authorization::denied;
+        facts.pod = *view;
+        const auto judged = controller::judge(facts);
+        const auto* verdict = std::get_if<controller::Verdict>(&judged);
+        if (verdict == nullptr || !verdict->allowed) continue;
+        const controller::PodView::EphemeralContainer existing{.name = string_at(container, {"name"}),
+                                                               .image = string_at(container, {"image"}),
+                                                               .target_container = {},
+                                                               .request = {},
+                                                               .json = container.dump()};
+        if (controller::is_same_container(existing,
+                                          controller::build_ephemeral_container(*parsed, *verdict->container)))
+            return true;
+    }
+    return false;
+}
+
+void Checks::check_injection(const Json& before, const Json& pod, const Json& container) {
+    const std::string name = string_at(container, {"name"});
+    const std::string key = request_of(container);
+    const std::string pod_uid = string_at(pod, {"metadata", "uid"});
+    const std::string where = "container " + name + " of " + key + " in Pod " + pods_[pod_uid].name;
+    if (!string_at(container, {"image"}).starts_with("registry.example.com/"))
+        violated("no image that the policy never allowed", where + ": " + string_at(container, {"image"}));
+    const controller::SealKeyRing ring = keys();
+    const Request* latest = nullptr;
+    std::string latest_uid;
+    bool sealed = false;
+    for (const auto& [uid, request] : requests_) {
+        if (request.key != key) continue;
+        const auto parsed = api::parse_debug_request(*request.object);
+        if (!parsed || controller::container_name(*parsed, pod_uid) != name) continue;
+        if (controller::check_identity(ring, "DebugRequest", *request.object) != controller::IdentityCheck::valid)
+            continue;
+        sealed = true;
+        if (!was_ever_allowed(*request.object, before, container)) continue;
+        // Of a request and its re-creation with the same spec, the one that was allowed; then the later one.
+        const bool better = latest == nullptr || allowed_by_[latest_uid].empty() ||
+                            (!allowed_by_[uid].empty() && request.created > latest->created);
+        if (better) {
+            latest = &request;
+            latest_uid = uid;
+        }
+    }
+    if (!sealed) return violated("no injection without a valid seal", where);
+    if (latest == nullptr) return violated("no injection without an allowed verdict", where);
+    if (allowed_by_[latest_uid].empty()) violated("the accepting policy is recorded", where);
+    for (const auto& [other_name, other] : pods_[pod_uid].containers) {
+        if (other.request_uid == latest_uid)
+            violated("one container per request and Pod", where + ": there is " + other_name + " already");
+    }
+    Container& known = pods_[pod_uid].containers[name];
+    known.request_uid = latest_uid;
+    known.since = clock_.steady_now();
+}
+
+void Checks::on_request(const model::Change& change) {
+    const std::string uid = string_at(*change.object, {"metadata", "uid"});
+    const auto [found, is_new] = requests_.try_emplace(uid);
+    Request& request = found->second;
+    if (is_new) {
+        request.key = change.ns + "/" + change.name;
+        request.created = clock_.steady_now();
+    }
+    if (change.removed) {
+        request.deleted = true;
+        return;
+    }
+    const Json* status = find_at(*change.object, {"status"});
+    const Json* old_status = request.object ? find_at(*request.object, {"status"}) : nullptr;
+    request.object = change.object;
+    const bool changed = status != nullptr && (old_status == nullptr || *status != *old_status);
+    if (changed) check_status(request, *status, tampered_.erase(request.key) > 0);
+}
+
+void Checks::check_status(Request& request, const Json& status, bool tampered) {
+    const std::string phase = string_at(status, {"phase"});
+    const std::string reason = string_at(status, {"reason"});
+    if (tampered && (!request.terminal_phase.empty() || is_terminal_word(phase))) request.overwritten = true;
+    if (tampered || request.overwritten) return;
+    const std::string says = request.key + " says " + phase + "/" + reason;
+    if (!request.terminal_phase.empty() && phase != request.terminal_phase)
+        violated("an end is final", says + " after " + request.terminal_phase);
+    if (is_terminal_word(phase)) request.terminal_phase = phase;
+    const auto rows = array_at(status, {"targets"});
+    for (const Json& row : rows) {
+        const std::string state = string_at(row, {"state"});
+        const std::string name = string_at(row, {"containerName"});
+        const auto pod = pods_.find(string_at(row, {"podUID"}));
+        if (pod == pods_.end()) {
+            violated("a status names Pods that exist", says + ": " + row.dump());
+            continue;
+        }
+        const auto container = pod->second.containers.find(name);
+        const bool injected = container != pod->second.containers.end();
+        const Container nothing;
+        const Container& seen = injected ? container->second : nothing;
+        const Json* code = find_at(row, {"exitCode"});
+        const bool claims_container = phase != "Denied" && reason != "InjectionRejected" && reason != "TargetGone";
+        if (claims_container && !injected)
+            violated("a status claims what the Pod shows", says + ", but nothing is there");
+        if (state == "Running" && !seen.was_running)
+            violated("a status claims what the Pod shows", says + ", but it never ran");
+        if (code != nullptr && !seen.exit_codes.contains(code->get<std::int64_t>()))
+            violated("a status claims what the Pod shows", says + ", exit code " + code->dump());
+        if (reason == "TargetGone" && !pod->second.gone)
+            violated("a status claims what the Pod shows", says + ", but the Pod is there");
+        // A process that finds a container, and other policies than allowed it, learns from the audit log alone what
+        // allowed it.
+        if (claims_container && !restarted_ && string_at(status, {"policy", "name"}).empty())
+            violated("the accepting policy is recorded", says);
+    }
+    if (phase == "Running" && rows.empty()) violated("a status claims what the Pod shows", says + " without a Pod");
+    if (phase == "Succeeded" && reason != "AlreadySatisfied") {
+        const bool ended = std::ranges::any_of(rows, [](const Json& row) { return row.contains("exitCode"); });
+        if (!ended) violated("a status claims what the Pod shows", says + " without an exit code");
+    }
+}
+
+void Checks::on_call(const ApiCall& call, std::size_t connections) {
+    if (connections > kMostConnections)
+        violated("connections are bounded", call.from + " has " + std::to_string(connections));
+    if (count(calls_[call.from].times, clock_.steady_now()) > kMostCalls)
+        violated("no busy circle", call.from + ": " + call.method + " " + call.target);
+    const bool writes = call.method == "PATCH" && call.target.find("dryRun=All") == std::string::npos &&
+                        (call.target.find("/status") != std::string::npos ||
+                         call.target.find("/ephemeralcontainers") != std::string::npos);
+    if (!writes) return;
+    const auto lease = cluster_.storage.get("coordination.k8s.io/leases", "endoscope-system", "endoscope");
+    if (!lease) return;
+    const std::string holder = string_at(*lease, {"spec", "holderIdentity"});
+    if (!holder.empty() && holder != call.from)
+        violated("only the leader writes", call.from + " sent " + call.target + " while " + holder + " leads");
+}
+
+void Checks::on_answer(const ApiCall& call, int status) {
+    if (status == 403 || status == 401 || status == 405 || status == 415)
+        violated("the operator has the rights it uses",
+                 std::to_string(status) + " for " + call.method + " " + call.target);
+}
+
+void Checks::on_log(const std::string& process, kube::log::Level level, std::string_view line) {
+    const bool expected = line.find("leadership lost") != std::string_view::npos;
+    if (level == kube::log::Level::error && !expected)
+        violated("nothing ends in an error", process + ": " + std::string(line));
+    if (line.find("reconcile failed") == std::string_view::npos) return;
+    const std::size_t at = line.find("request=");
+    const std::string key(line.substr(at, line.find(' ', at) - at));
+    const kube::SteadyTime now = clock_.steady_now();
+    const auto changes = static_cast<std::size_t>(
+        std::ranges::count_if(changes_.times, [&](kube::SteadyTime time) { return time + kWindow >= now; }));
+    const std::size_t failures = count(failures_[process + " " + key].times, now);
+    if (failures > kMostFailures + changes)
+        violated("no key is retried faster than its back-off", process + ": " + std::string(line));
+}
+
+void Checks::on_audit(std::string_view line) {
+    const auto record = kube::parse_json(line);
+    if (!record) return violated("the audit log is JSON", std::string(line));
+    if (string_at(*record, {"event"}) == "verdict" && string_at(*record, {"reason"}) == "Allowed")
+        allowed_by_[string_at(*record, {"requestUID"})] = string_at(*record, {"policy"});
+}
+
+void Checks::on_counted(double ended, bool whole) {
+    counted_ += ended;
+    restarted_ = true;
+    if (!whole) counts_may_be_lost_ = true;
+}
+
+bool Checks::is_settled(const std::string& uid, const Request& request) const {
+    if (request.deleted || request.overwritten) return true;
+    const Json* status = find_at(*request.object, {"status"});
+    const std::string phase = status == nullptr ? "" : string_at(*status, {"phase"});
+    if (phase != "Expired") return is_terminal_word(phase);
+    // It outlived its deadline: its end is still to be recorded.
+    for (const auto& [pod_uid, pod] : pods_) {
+        for (const auto& [name, container] : pod.containers) {
+            if (container.request_uid != uid || pod.gone || !container.ended) continue;
+            for (const Json& row : array_at(*status, {"targets"})) {
+                if (string_at(row, {"state"}) != "Terminated") return false;
+            }
+        }
+    }
+    return true;
+}
+
+bool Checks::is_settled() const {
+    return std::ranges::all_of(requests_, [this](const auto& entry) { return is_settled(entry.first, entry.second); });
+}
+
+std::string Checks::unsettled() const {
+    std::string text;
+    for (const auto& [uid, request] : requests_) {
+        if (is_settled(uid, request)) continue;
+        text += request.key + " (" + string_at(*request.object, {"status", "phase"}) + ") ";
+    }
+    return text;
+}
+
+void Checks::at_rest() {
+    std::size_t ended = 0;
+    std::size_t ended_and_kept = 0;
+    for (const auto& [uid, request] : requests_) {
+        const Json& status = request.object->contains("status") ? request.object->at("status") : Json::object();
+        const std::string phase = string_at(status, {"phase"});
+        if (is_terminal_word(phase)) ++ended;
+        if (request.overwritten) ++ended;  // may be judged, and counted, once more
+        if (request.deleted || request.overwritten) continue;
+        if (is_terminal_word(phase)) ++ended_and_kept;
+        if (!is_terminal_word(phase)) violated("every request comes to an end", request.key + " is " + phase);
+        if (phase != request.terminal_phase)
+            violated("an end is final", request.key + " is " + phase + ", was " + request.terminal_phase);
+        for (const auto& [pod_uid, pod] : pods_) {
+            for (const auto& [name, container] : pod.containers) {
+                if (container.request_uid != uid || pod.gone) continue;
+                if (phase == "Denied" && container.since >= request.created)
+                    violated("what was injected is not called denied", request.key + ", container " + name);
+            }
+        }
+    }
+    const auto counted = static_cast<std::size_t>(counted_);
+    if (counted > ended)
+        violated("each request is counted once",
+                 std::to_string(counted) + " counted, " + std::to_string(ended) + " ended");
+    if (!counts_may_be_lost_ && counted < ended_and_kept)
+        violated("each request is counted once",
+                 std::to_string(counted) + " counted, " + std::to_string(ended_and_kept) + " ended and are there");
+}
+
+}  // namespace simulation

@@ -1,0 +1,59 @@
+#pragma once
+
+#include "controller/operator.hpp"
+#include "kube/runtime/leader_election.hpp"
+#include "tests/simulation/network.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace simulation {
+
+/// One life of one replica of the operator, from its start to its end or until it is killed.
+class OperatorProcess {
+  public:
+    /// `name` tells it from its predecessors.
+    OperatorProcess(kube::test::ManualClock& world, Network& network, std::string name, bool elects,
+                    std::chrono::microseconds wall_offset, std::function<void(std::string_view)> on_audit);
+    /// Kills it if it still runs.
+    ~OperatorProcess();
+    OperatorProcess(const OperatorProcess&) = delete;
+    OperatorProcess& operator=(const OperatorProcess&) = delete;
+
+    const std::string& name() const { return name_; }
+    ProcessContext& context() { return context_; }
+    ProcessClock& clock() { return clock_; }
+    /// SIGTERM.
+    void terminate() { stop_.request_stop(); }
+    /// Set once its main coroutine has returned; the exit code.
+    std::optional<int> exit_code() const { return exit_code_; }
+    /// Where webhook calls arrive; nothing until it serves.
+    std::optional<Network::Port> webhook_port();
+    bool synced() const { return operator_ && operator_->synced(); }
+    bool leads() const { return operator_ && (!election_ || election_->is_leader()); }
+    /// The sum of a counter's series in its metrics.
+    double counter(const std::string& family) const;
+
+  private:
+    boost::asio::awaitable<void> main();
+    boost::asio::awaitable<kube::Result<void>> run();
+    boost::asio::awaitable<void> hold_lease();
+    boost::asio::awaitable<void> serve_webhook(std::unique_ptr<kube::ByteStream> stream);
+
+    std::string name_;
+    ProcessContext context_;
+    ProcessClock clock_;
+    kube::Registry registry_;
+    endoscope::controller::AuditLog audit_;
+    kube::Client client_;
+    kube::Client election_client_;
+    std::unique_ptr<kube::LeaderElection> election_;
+    std::unique_ptr<endoscope::controller::Operator> operator_;
+    std::stop_source stop_;
+    std::stop_source election_stop_;
+    bool serving_ = false;
+    std::optional<int> exit_code_;
+};
+
+}  // namespace simulation
