@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BUILD := build
 JOBS ?= $(shell nproc)
 
-.PHONY: help deps build test demo bench fuzz coverage lint format clean
+.PHONY: help deps build test demo bench fuzz simulate mutants coverage lint format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -33,6 +33,15 @@ bench: deps ## Measure: verdicts, image references and patterns a second
 
 fuzz: deps ## Fuzz every decoder and parser, FUZZ_SECONDS (300) each
 	@tests/fuzz/run.sh
+
+simulate: deps ## Run the operator in simulation, SEEDS (100000) of them, on every core
+	@mkdir -p $(BUILD)
+	@cmake --preset release >$(BUILD)/release.configure.log 2>&1 || { cat $(BUILD)/release.configure.log; exit 1; }
+	@cmake --build --preset release --parallel $(JOBS) --target endoscope-simulation
+	@$(BUILD)/release/tests/simulation/endoscope-simulation --seeds $(or $(SEEDS),100000) --jobs $(JOBS)
+
+mutants: deps ## Plant known bugs one by one; the simulation must find each
+	@tests/simulation/mutants.sh
 
 coverage: deps ## Line and branch coverage of the verdict by its unit tests
 	@tests/coverage.sh

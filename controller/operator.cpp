@@ -84,7 +84,8 @@ struct Operator::Parts {
           namespace_reflector(client, clock, namespaces, collection("namespaces", "/api/v1/namespaces", 3)),
           cluster(client, gate_of(options)),
           events(executor, client, clock, "endoscope.dev/operator", options.instance),
-          follower(executor, client, clock, [this](const std::string& key) { queue.add(key); }),
+          follower(
+              executor, client, clock, [this](const std::string& key) { queue.add(key); }, options.most_pod_watches),
           reconciler({.clock = clock,
                       .cluster = cluster,
                       .requests = requests,

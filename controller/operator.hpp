@@ -25,6 +25,7 @@ struct OperatorOptions {
     std::string ns = "endoscope-system";  ///< Where its Secrets live, and where nothing is ever injected.
     std::string instance;                 ///< Reporting instance of Events: host name and process.
     int max_concurrent_reconciles = 16;
+    std::size_t most_pod_watches = PodFollower::kMostWatches;
     /// Reconciles and writes only while this leads; nullptr: the only replica. Outlives the operator.
     kube::LeaderElection* election = nullptr;
     /// Of each write while there is an election: the lease's duration less the renew deadline.

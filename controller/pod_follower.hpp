@@ -16,13 +16,18 @@
 namespace endoscope::controller {
 
 /// Watches only the Pods that are being debugged, each by a field selector on its name, so that memory and traffic do
-/// not depend on how many Pods the cluster has. Requests for the same Pod share one watch.
+/// not depend on how many Pods the cluster has. Requests for the same Pod share one watch. Beyond `most_watches`
+/// further Pods share one watch of their namespace, which drops what nobody asked for.
 class PodFollower {
   public:
     /// Called with a request's key whenever its Pod changed.
     using Notify = std::function<void(const std::string& request_key)>;
 
-    PodFollower(boost::asio::any_io_executor executor, kube::Client& client, kube::Clock& clock, Notify notify);
+    /// An API server gives each watch a connection; so many are no burden to it.
+    static constexpr std::size_t kMostWatches = 32;
+
+    PodFollower(boost::asio::any_io_executor executor, kube::Client& client, kube::Clock& clock, Notify notify,
+                std::size_t most_watches = kMostWatches);
     ~PodFollower();
     PodFollower(const PodFollower&) = delete;
     PodFollower& operator=(const PodFollower&) = delete;
@@ -42,15 +47,24 @@ class PodFollower {
 
   private:
     class Watch;
+    struct Target;
+    struct Place {
+        std::string watch;  ///< Key of `watches_`.
+        std::string pod;    ///< Its name.
+    };
+    Target* find(const std::string& request_key) const;
+    std::string watch_for(const PodView& pod) const;
     boost::asio::awaitable<void> run(std::shared_ptr<Watch> watch);
+    boost::asio::awaitable<void> look(std::shared_ptr<Watch> watch, std::string pod);
 
     boost::asio::any_io_executor executor_;
     kube::Client& client_;
     kube::Clock& clock_;
     Notify notify_;
+    std::size_t most_watches_;
     kube::TaskGroup tasks_;
-    std::map<std::string, std::shared_ptr<Watch>> watches_;  ///< By "namespace/pod".
-    std::map<std::string, std::string> pod_of_;              ///< Request key to "namespace/pod".
+    std::map<std::string, std::shared_ptr<Watch>> watches_;  ///< By "namespace/pod", or "namespace/" where shared.
+    std::map<std::string, Place> places_;                    ///< By request key.
 };
 
 }  // namespace endoscope::controller

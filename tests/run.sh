@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the tests under ASan and UBSan and runs every one that can run here. Ends with ctest's own summary.
-#   TESTS_LABEL=unit                   only the tests with that label (unit, upstream, fuzz, integration, e2e)
+#   TESTS_LABEL=unit                   only the tests with that label (unit, upstream, fuzz, simulation, integration, e2e)
 #   ENDOSCOPE_REQUIRE_CONTROLPLANE=1   fail instead of skipping when the real control plane cannot be had
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -28,6 +28,11 @@ fi
 echo "tests: building (AddressSanitizer, UndefinedBehaviorSanitizer)"
 quietly build/asan.configure.log cmake --preset asan
 quietly build/asan.build.log cmake --build --preset asan --parallel "$jobs"
+
+echo "tests: building the simulation (release)"
+quietly build/release.configure.log cmake --preset release
+quietly build/simulation.build.log cmake --build --preset release --parallel "$jobs" --target endoscope-simulation
+export ENDOSCOPE_SIMULATION=$PWD/build/release/tests/simulation/endoscope-simulation
 
 label=()
 [ -n "${TESTS_LABEL:-}" ] && label=(-L "$TESTS_LABEL")

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <optional>
@@ -24,6 +25,7 @@ struct Options {
     std::optional<std::uint64_t> seed;
     std::vector<std::size_t> only;
     bool trace = false;
+    bool no_shrink = false;
     std::uint64_t max_seconds = 0;
 };
 
@@ -49,9 +51,10 @@ std::string joined(const std::vector<std::size_t>& indices) {
     return text;
 }
 
-void report(const Plan& plan, const Outcome& outcome) {
+void report(const Plan& plan, const Outcome& outcome, bool with_shrinking) {
     std::printf("seed %llu breaks: %s\n  %s\n", static_cast<unsigned long long>(plan.seed),
                 outcome.violation->invariant.c_str(), outcome.violation->details.c_str());
+    if (!with_shrinking) return;
     const auto kept = simulation::shrink(plan, outcome.violation->invariant);
     std::printf("the smallest plan found that breaks it (%zu of %zu events):\n", kept.size(), plan.events.size());
     print_plan(simulation::only(plan, kept));
@@ -76,7 +79,7 @@ int work(const Options& options, unsigned number, int result) {
         totals.calls += outcome.calls;
         totals.simulated_seconds += std::chrono::duration<double>(outcome.simulated).count();
         if (!outcome.violation) continue;
-        report(plan, outcome);
+        report(plan, outcome, !options.no_shrink);
         code = 1;
         break;
     }
@@ -102,10 +105,15 @@ int run_many(const Options& options) {
     }
     close(results[1]);
     bool failed = false;
-    for (const pid_t worker : workers) {
+    for (std::size_t left = workers.size(); left > 0; --left) {
         int status = 0;
-        waitpid(worker, &status, 0);
-        if (WIFSIGNALED(status)) std::printf("a worker died by signal %d\n", WTERMSIG(status));
+        waitpid(-1, &status, 0);
+        if (WIFSIGNALED(status) && WTERMSIG(status) != SIGTERM)
+            std::printf("a worker died by signal %d\n", WTERMSIG(status));
+        if (status != 0 && !failed && options.no_shrink) {
+            // One is enough for who asks whether there is any.
+            for (const pid_t worker : workers) kill(worker, SIGTERM);
+        }
         failed = failed || status != 0;
     }
     Totals sum;
@@ -139,7 +147,7 @@ int run_one(const Options& options) {
     if (options.trace || !options.only.empty()) {
         std::printf("BROKEN: %s\n  %s\n", outcome.violation->invariant.c_str(), outcome.violation->details.c_str());
     } else {
-        report(plan, outcome);
+        report(plan, outcome, !options.no_shrink);
     }
     return 1;
 }
@@ -156,6 +164,7 @@ int main(int argc, char** argv) {
     app.add_option("--seed", options.seed, "run this seed alone, exactly as it ran before");
     app.add_option("--only", options.only, "with --seed: only these of its events")->delimiter(',');
     app.add_flag("--trace", options.trace, "with --seed: print all that happens");
+    app.add_flag("--no-shrink", options.no_shrink, "report a failure as it is");
     CLI11_PARSE(app, argc, argv);
     return options.seed ? run_one(options) : run_many(options);
 }

@@ -29,16 +29,16 @@ kube::ClientOptions client_options() {
 
 }  // namespace
 
-OperatorProcess::OperatorProcess(kube::test::ManualClock& world, Network& network, std::string name, bool elects,
-                                 std::chrono::microseconds wall_offset, std::function<void(std::string_view)> on_audit)
+OperatorProcess::OperatorProcess(kube::test::ManualClock& world, Network& network, std::string name, Settings settings)
     : name_(std::move(name)),
+      most_pod_watches_(settings.most_pod_watches),
       clock_(world, context_),
       registry_(kube::make_registry()),
-      audit_(clock_, std::move(on_audit)),
+      audit_(clock_, std::move(settings.on_audit)),
       client_(network.transport(context_, name_, "api"), clock_, client_options()),
       election_client_(network.transport(context_, name_, "api"), clock_, client_options()) {
-    clock_.offset = wall_offset;
-    if (elects) {
+    clock_.offset = settings.wall_offset;
+    if (settings.elects) {
         kube::LeaderElectionOptions options;
         options.ns = "endoscope-system";
         options.name = "endoscope";
@@ -99,6 +99,7 @@ asio::awaitable<Result<void>> OperatorProcess::run() {
     if (!keys) co_return std::unexpected(keys.error());
     controller::OperatorOptions options;
     options.instance = name_;
+    options.most_pod_watches = most_pod_watches_;
     if (election_) {
         const kube::LeaseTimes times;
         options.election = election_.get();

@@ -13,9 +13,13 @@ namespace simulation {
 /// One life of one replica of the operator, from its start to its end or until it is killed.
 class OperatorProcess {
   public:
-    /// `name` tells it from its predecessors.
-    OperatorProcess(kube::test::ManualClock& world, Network& network, std::string name, bool elects,
-                    std::chrono::microseconds wall_offset, std::function<void(std::string_view)> on_audit);
+    struct Settings {
+        bool elects = false;
+        std::size_t most_pod_watches = 32;
+        std::chrono::microseconds wall_offset{0};
+        std::function<void(std::string_view line)> on_audit;
+    };
+    OperatorProcess(kube::test::ManualClock& world, Network& network, std::string name, Settings settings);
     /// Kills it if it still runs.
     ~OperatorProcess();
     OperatorProcess(const OperatorProcess&) = delete;
@@ -41,7 +45,8 @@ class OperatorProcess {
     boost::asio::awaitable<void> hold_lease();
     boost::asio::awaitable<void> serve_webhook(std::unique_ptr<kube::ByteStream> stream);
 
-    std::string name_;
+    std::string name_;  ///< Tells it from its predecessors.
+    std::size_t most_pod_watches_;
     ProcessContext context_;
     ProcessClock clock_;
     kube::Registry registry_;

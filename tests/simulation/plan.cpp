@@ -20,6 +20,7 @@ class Planner {
     Plan make() {
         plan_.replicas = chance(40) ? 2 : 1;
         plan_.most_latency = milliseconds(pick({1, 5, 50, 400}));
+        plan_.most_pod_watches = chance(30) ? 1 : 32;
         length_ = number(5, 40) * 1000;
         // A stalled process cannot take back what it has sent, nor can a network that holds it: not both in one run.
         may_freeze_ = chance(50);

@@ -57,8 +57,9 @@ struct Plan {
     std::uint64_t seed = 0;
     int replicas = 1;  ///< With more than one they elect a leader.
     kube::Duration most_latency{};
-    std::vector<Event> events;   ///< By time.
-    kube::Duration end() const;  ///< When the last fault is over.
+    std::size_t most_pod_watches = 32;  ///< Before Pods of a namespace share one.
+    std::vector<Event> events;          ///< By time.
+    kube::Duration end() const;         ///< When the last fault is over.
 };
 
 /// The plan of a seed.

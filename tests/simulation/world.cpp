@@ -154,8 +154,12 @@ void World::start(int which) {
     ++replica.lives;
     const std::string name = "operator-" + std::to_string(which) + "." + std::to_string(replica.lives);
     note("* start " + name);
-    replica.process = std::make_unique<OperatorProcess>(clock_, network_, name, plan_.replicas > 1, replica.wall_offset,
-                                                        [this](std::string_view line) { checks_.on_audit(line); });
+    replica.process = std::make_unique<OperatorProcess>(
+        clock_, network_, name,
+        OperatorProcess::Settings{.elects = plan_.replicas > 1,
+                                  .most_pod_watches = plan_.most_pod_watches,
+                                  .wall_offset = replica.wall_offset,
+                                  .on_audit = [this](std::string_view line) { checks_.on_audit(line); }});
 }
 
 void World::end(int which, const std::string& how) {
