@@ -81,7 +81,9 @@ struct Operator::Parts {
                            collection("debugpolicies", "/apis/endoscope.dev/v1alpha1/debugpolicies", 2)),
           namespace_reflector(client, clock, namespaces, collection("namespaces", "/api/v1/namespaces", 3)),
           cluster(client, gate_of(options)),
-          events(executor, client, clock, "endoscope.dev/operator", options.instance),
+          events(
+              executor, client, clock,
+              {.controller = "endoscope.dev/operator", .instance = options.instance, .seed = 4, .observer = nullptr}),
           follower(executor, client, clock, [this](const std::string& key) { queue.add(key); }),
           reconciler({.clock = clock,
                       .cluster = cluster,
