@@ -23,6 +23,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <random>
@@ -394,6 +395,8 @@ class App {
 
 int run_app(const Options& options) {
     kube::log::configure(options.log_format, options.log_level);
+    // A log collector that goes away must not take us with it.
+    std::signal(SIGPIPE, SIG_IGN);
     try {
         return App(options).run();
     } catch (const std::exception& error) {

@@ -27,7 +27,7 @@ class LeaderReporter final : public kube::LeaderObserver {
                         .related = std::nullopt,
                         .type = kube::EventType::normal,
                         .reason = "LeaderElection",
-                        .action = "Lead",
+                        .action = leading ? "Lead" : "StopLeading",  // equal ones would be folded into a series
                         .note = identity_ + (leading ? " became leader" : " stopped leading")});
     }
     void on_slow_path() override { metrics_->on_slow_path(); }
