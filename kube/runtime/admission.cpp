@@ -157,13 +157,13 @@ struct AdmissionServer {
 
     AdmissionResponse run_guarded(const std::string& path, const AdmissionFunction& function,
                                   const AdmissionRequest& request) const {
-        std::string problem = "unknown exception";
+        std::string problem;
         try {
             return function(request);
         } catch (const std::exception& error) {
             problem = error.what();
         } catch (...) {
-            // Named above: whatever was thrown, the answer is the same.
+            problem = "unknown exception";
         }
         if (webhooks != nullptr) webhooks->on_exception(path);
         log::error("admission", "exception in an admission function; denied", {{"path", path}, {"error", problem}});

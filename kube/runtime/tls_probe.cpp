@@ -21,7 +21,7 @@ TlsProbe::TlsProbe(asio::any_io_executor executor, Clock& clock, std::string hos
       port_(port),
       certificate_pem_(std::move(certificate_pem)) {}
 
-asio::awaitable<void> TlsProbe::probe() {
+asio::awaitable<void> TlsProbe::probe(std::stop_token stop) {
     // The certificate itself is the only anchor, so that no other one of the same issuer passes. Its name is not what
     // matters here: the API server checks it against the name that it calls.
     const std::string chain = certificate_pem_();
@@ -34,13 +34,14 @@ asio::awaitable<void> TlsProbe::probe() {
         co_return;
     }
     const auto stream = co_await (*transport)->connect();
+    if (stop.stop_requested()) co_return;
     problem_ = stream ? std::string() : stream.error().message;
     if (stream) (*stream)->close();
 }
 
 asio::awaitable<void> TlsProbe::run(std::stop_token stop) {
     while (!stop.stop_requested()) {
-        co_await probe();
+        co_await probe(stop);
         co_await sleep_for(clock_, problem_.empty() ? kInterval : kRetryInterval, stop);
     }
 }

@@ -23,7 +23,7 @@ class TlsProbe {
     /// Dials every ten seconds, and every second while it fails.
     boost::asio::awaitable<void> run(std::stop_token stop);
     /// Dials once.
-    boost::asio::awaitable<void> probe();
+    boost::asio::awaitable<void> probe(std::stop_token stop = {});
 
     /// Empty, or why the server cannot be relied upon.
     const std::string& problem() const { return problem_; }
