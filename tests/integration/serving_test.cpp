@@ -5,6 +5,7 @@
 #include "kube/net/certificates.hpp"
 #include "tests/integration/fixture.hpp"
 
+#include <filesystem>
 #include <fstream>
 #include <memory>
 
@@ -104,7 +105,8 @@ TEST_F(Serving, ARenewedCertificateNeedsNoRestart) {
     const auto first = kube::issue_certificate(*ca, leaf, now, std::chrono::hours(1));
     const auto second = kube::issue_certificate(*ca, leaf, now, std::chrono::hours(1));
     ASSERT_TRUE(first && second);
-    const std::string dir = plane_->dir();
+    const std::string dir = plane_->dir() + "/renewed";
+    std::filesystem::create_directory(dir);
     const auto put = [&](const kube::KeyPair& pair) {
         std::ofstream(dir + "/tls.crt") << pair.certificate_pem;
         std::ofstream(dir + "/tls.key") << pair.key_pem;
