@@ -208,9 +208,11 @@ asio::awaitable<void> Operator::run(std::stop_token stop) {
         kube::log::info("operator", "caches are synced; reconciling",
                         {{"requests", p.requests.size()}, {"policies", p.policies.size()}});
         p.begin_leading();
+        // After a stop what is begun is finished, so that no write is under way when the Lease is given back.
+        const auto lost = p.options.election == nullptr ? std::stop_token() : p.options.election->lost();
         for (int i = 0; i < p.options.max_concurrent_reconciles; ++i)
-            p.workers.spawn("worker", p.controller.work(stop));
-        p.workers.spawn("policy worker", p.policy_controller.work(stop));
+            p.workers.spawn("worker", p.controller.work(stop, lost));
+        p.workers.spawn("policy worker", p.policy_controller.work(stop, lost));
         if (p.options.sync_period > kube::Duration::zero()) p.workers.spawn("resync", p.resync(stop));
     }
     co_await p.workers.join();

@@ -19,13 +19,13 @@ asio::awaitable<Result<ReconcileResult>> Controller::guarded(std::string key, st
     }
 }
 
-asio::awaitable<void> Controller::work(std::stop_token stop) {
+asio::awaitable<void> Controller::work(std::stop_token stop, std::stop_token abandon) {
     for (;;) {
         const auto key = co_await queue_.get(stop);
         if (!key) co_return;
         const SteadyTime started = clock_.steady_now();
         observer_.on_start();
-        const auto result = co_await guarded(*key, stop);
+        const auto result = co_await guarded(*key, abandon);
         ReconcileOutcome outcome = ReconcileOutcome::success;
         if (!result) {
             outcome = ReconcileOutcome::error;

@@ -30,8 +30,9 @@ class Controller {
   public:
     Controller(std::string name, WorkQueue& queue, Reconciler& reconciler, Clock& clock, ControllerObserver& observer);
 
-    /// One worker; spawn as many as should run side by side.
-    boost::asio::awaitable<void> work(std::stop_token stop);
+    /// One worker; spawn as many as should run side by side. `abandon` ends a running reconcile, too: for a process
+    /// that must not write any more.
+    boost::asio::awaitable<void> work(std::stop_token stop, std::stop_token abandon = {});
 
   private:
     boost::asio::awaitable<Result<ReconcileResult>> guarded(std::string key, std::stop_token stop);

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <thread>
 
 namespace endoscope::test {
 namespace {
@@ -30,6 +31,12 @@ class Serving : public EndoscopeTest {
     }
     void TearDown() override {
         if (process_) EXPECT_EQ(process_->stop(kEnd), 0) << process_->process().err();
+        // Who is not let end well leaves its webhooks behind.
+        const std::string group = "/apis/admissionregistration.k8s.io/v1/";
+        for (const char* kind : {"mutating", "validating"}) {
+            const std::string path = group + kind + "webhookconfigurations/endoscope";
+            EXPECT_TRUE(admin().remove(path) || admin().is_absent(path));
+        }
         EndoscopeTest::TearDown();
     }
     void start(const std::vector<std::string>& arguments) {
@@ -181,6 +188,27 @@ TEST_F(Serving, WhatDoesNotEndIsNamedAndEndsWithAFailure) {
     EXPECT_EQ(code, 1) << log;
     EXPECT_TRUE(log.contains("the end takes too long")) << log;
     EXPECT_TRUE(log.contains("leader election")) << log;
+}
+
+TEST_F(Serving, TheLeaseIsKeptWhileSomethingMayStillWrite) {
+    const std::string lease = "/apis/coordination.k8s.io/v1/namespaces/endoscope-system/leases/endoscope";
+    start({"--leader-elect", "--shutdown-timeout", "2s"});
+    ASSERT_TRUE(alice().create(request("r", {{"command", {"sleep", "60"}}, {"deadlineSeconds", 3}})));
+    ASSERT_TRUE(reaches("r", "Running"));
+    plane_->freeze_api_server();
+    // The deadline passes, and the write that says so waits for an answer.
+    std::this_thread::sleep_for(std::chrono::seconds(4));
+    process_->process().signal(SIGTERM);
+    const auto code = process_->process().wait(kEnd);
+    const std::string log = process_->process().err();
+    plane_->thaw_api_server();
+    process_.reset();
+    EXPECT_EQ(code, 1) << log;
+    EXPECT_TRUE(log.contains("worker")) << log;
+    EXPECT_FALSE(log.contains("lease released")) << log;
+    const json kept = admin().get(lease);
+    EXPECT_NE(kube::string_at(kept, {"spec", "holderIdentity"}), "") << kept;
+    EXPECT_TRUE(admin().remove(lease)) << "nobody has to wait for it";
 }
 
 TEST_F(Serving, ASecondSignalEndsAtOnce) {
