@@ -50,7 +50,8 @@ WriteGate gate_of(const OperatorOptions& options) {
 
 struct Operator::Parts {
     Parts(asio::any_io_executor executor_in, kube::Client& client_in, kube::Clock& clock_in, kube::Registry registry_in,
-          std::shared_ptr<const SealKeyRing> keys_in, AuditLog& audit_in, OperatorOptions options_in)
+          std::shared_ptr<const SealKeyRing> keys_in, AuditLog& audit_in, kube::EventRecorder& events,
+          OperatorOptions options_in)
         : executor(executor_in),
           client(client_in),
           clock(clock_in),
@@ -83,7 +84,6 @@ struct Operator::Parts {
                            collection("debugpolicies", "/apis/endoscope.dev/v1alpha1/debugpolicies", 2)),
           namespace_reflector(client, clock, namespaces, collection("namespaces", "/api/v1/namespaces", 3)),
           cluster(client, gate_of(options)),
-          events(executor, client, clock, "endoscope.dev/operator", options.instance),
           follower(
               executor, client, clock, [this](const std::string& key) { queue.add(key); }, options.most_pod_watches),
           reconciler({.clock = clock,
@@ -137,6 +137,15 @@ struct Operator::Parts {
     /// What admission needs, on every replica.
     bool policies_are_known() const { return policy_reflector.synced() && namespace_reflector.synced(); }
 
+    /// A safety net against mistakes of our own: what is right already costs no write.
+    asio::awaitable<void> resync(std::stop_token stop) {
+        for (;;) {
+            const bool waited = co_await kube::sleep_for(clock, options.sync_period, stop);
+            if (!waited) co_return;
+            for (const auto& request : requests.list()) queue.add(request->ns + "/" + request->name);
+        }
+    }
+
     bool is_leading = false;
     asio::any_io_executor executor;
     kube::Client& client;
@@ -159,7 +168,6 @@ struct Operator::Parts {
     kube::Reflector policy_reflector;
     kube::Reflector namespace_reflector;
     Cluster cluster;
-    kube::EventRecorder events;
     PodFollower follower;
     RequestReconciler reconciler;
     kube::Controller controller;
@@ -170,9 +178,10 @@ struct Operator::Parts {
 };
 
 Operator::Operator(asio::any_io_executor executor, kube::Client& client, kube::Clock& clock, kube::Registry registry,
-                   std::shared_ptr<const SealKeyRing> keys, AuditLog& audit, OperatorOptions options)
+                   std::shared_ptr<const SealKeyRing> keys, AuditLog& audit, kube::EventRecorder& events,
+                   OperatorOptions options)
     : parts_(std::make_unique<Parts>(std::move(executor), client, clock, std::move(registry), std::move(keys), audit,
-                                     std::move(options))) {}
+                                     events, std::move(options))) {}
 
 Operator::~Operator() = default;
 
@@ -181,14 +190,19 @@ bool Operator::synced() const {
     return parts_->policies_are_known() && (!leads || parts_->request_reflector.synced());
 }
 
+std::string Operator::running() const {
+    std::string names = parts_->workers.names();
+    const std::string caches = parts_->caches.names();
+    if (!names.empty() && !caches.empty()) names += ", ";
+    return names + caches;
+}
+
 asio::awaitable<void> Operator::run(std::stop_token stop) {
     Parts& p = *parts_;
     std::stop_source cache_stop;
-    std::stop_source event_stop;
     std::stop_source abort;
     p.caches.spawn("debugpolicies", p.policy_reflector.run(cache_stop.get_token()));
     p.caches.spawn("namespaces", p.namespace_reflector.run(cache_stop.get_token()));
-    p.caches.spawn("events", p.events.run(event_stop.get_token()));
     while (!p.policies_are_known() && !stop.stop_requested()) co_await kube::sleep_for(p.clock, kSyncPoll, stop);
     bool leads = !stop.stop_requested();
     if (leads && p.options.election != nullptr) leads = co_await p.options.election->wait_until_leading(stop);
@@ -208,8 +222,10 @@ asio::awaitable<void> Operator::run(std::stop_token stop) {
         for (int i = 0; i < p.options.max_concurrent_reconciles; ++i)
             p.workers.spawn("worker", p.controller.work(stop, abort.get_token()));
         p.workers.spawn("policy worker", p.policy_controller.work(stop, abort.get_token()));
+        if (p.options.sync_period > kube::Duration::zero()) p.workers.spawn("resync", p.resync(stop));
     }
-    // Once stopped, what is under way may finish, but not for ever.
+    // After a stop what is begun is finished, so that no write is under way when the Lease is given back; but not for
+    // ever, and not without the leadership.
     std::unique_ptr<kube::Timer> limit;
     const std::stop_callback on_stop(
         stop, [&] { limit = p.clock.call_after(kDrainTime, [&abort] { abort.request_stop(); }); });
@@ -218,7 +234,6 @@ asio::awaitable<void> Operator::run(std::stop_token stop) {
     co_await p.workers.join();
     co_await p.follower.stop();
     cache_stop.request_stop();
-    event_stop.request_stop();
     co_await p.caches.join();
 }
 
@@ -263,7 +278,8 @@ kube::HttpHandler Operator::admission_handler() const {
             if (!response.allowed) record.reason = "Refused";
             record.message = response.message;
             p.audit.write(record);
-        });
+        },
+        p.options.webhooks);
 }
 
 kube::HttpHandler Operator::metrics_handler() const {

@@ -6,6 +6,7 @@
 #include "kube/base/task_group.hpp"
 #include "kube/client/client.hpp"
 #include "kube/net/http.hpp"
+#include "kube/runtime/admission.hpp"
 #include "kube/runtime/events.hpp"
 #include "kube/runtime/leader_election.hpp"
 #include "kube/runtime/metrics.hpp"
@@ -23,9 +24,10 @@ namespace endoscope::controller {
 
 struct OperatorOptions {
     std::string ns = "endoscope-system";  ///< Where its Secrets live, and where nothing is ever injected.
-    std::string instance;                 ///< Reporting instance of Events: host name and process.
     int max_concurrent_reconciles = 16;
     std::size_t most_pod_watches = PodFollower::kMostWatches;
+    kube::Duration sync_period{};               ///< Look at every request again this often; 0 = never.
+    kube::WebhookObserver* webhooks = nullptr;  ///< Outlives the operator.
     /// Reconciles and writes only while this leads; nullptr: the only replica. Outlives the operator.
     kube::LeaderElection* election = nullptr;
     /// Of each write while there is an election: the lease's duration less the renew deadline.
@@ -37,15 +39,18 @@ struct OperatorOptions {
 class Operator {
   public:
     Operator(boost::asio::any_io_executor executor, kube::Client& client, kube::Clock& clock, kube::Registry registry,
-             std::shared_ptr<const SealKeyRing> keys, AuditLog& audit, OperatorOptions options);
+             std::shared_ptr<const SealKeyRing> keys, AuditLog& audit, kube::EventRecorder& events,
+             OperatorOptions options);
     ~Operator();
     Operator(const Operator&) = delete;
     Operator& operator=(const Operator&) = delete;
 
-    /// Keeps the caches, reconciles while it leads, writes Events, until `stop`; then lets running reconciles finish
-    /// and flushes. Admission is served on every replica.
+    /// Keeps the caches and reconciles while it leads, until `stop`; then lets running reconciles finish. Afterwards
+    /// nothing writes and nothing records Events any more. Admission is served on every replica.
     boost::asio::awaitable<void> run(std::stop_token stop);
 
+    /// What `run` still waits for, for a log.
+    std::string running() const;
     /// All caches have had their first complete list.
     bool synced() const;
     /// Answers the webhooks' reviews.

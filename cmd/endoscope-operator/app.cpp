@@ -1,5 +1,6 @@
 #include "app.hpp"
 
+#include "controller/admission.hpp"
 #include "controller/installer.hpp"
 #include "controller/operator.hpp"
 #include "controller/seal_keys.hpp"
@@ -7,20 +8,24 @@
 #include "kube/base/task_group.hpp"
 #include "kube/client/client.hpp"
 #include "kube/client/config.hpp"
-#include "kube/net/certificates.hpp"
 #include "kube/net/tls.hpp"
 #include "kube/runtime/endpoints.hpp"
 #include "kube/runtime/leader_election.hpp"
 #include "kube/runtime/metrics.hpp"
+#include "kube/runtime/metrics_auth.hpp"
+#include "kube/runtime/serving_metrics.hpp"
+#include "kube/runtime/tls_probe.hpp"
+#include "leader_reporter.hpp"
+#include "webhook_certificate.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <random>
 #include <sstream>
 #include <unistd.h>
@@ -34,53 +39,11 @@ namespace {
 
 constexpr kube::Duration kRetryDelay = std::chrono::seconds(2);
 constexpr kube::Duration kCleanUpTime = std::chrono::seconds(5);
-constexpr kube::Duration kDevCertificateLife = std::chrono::hours(24 * 30);
 
 std::string instance_name() {
     char host[256] = {};
     if (gethostname(host, sizeof host - 1) != 0) return "endoscope-operator";
     return std::string(host) + "_" + std::to_string(getpid());
-}
-
-Result<std::string> read_file(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream content;
-    if (!(content << file.rdbuf())) return kube::fail(ErrorKind::config, "cannot read " + path);
-    return content.str();
-}
-
-/// The webhooks' certificate: from a directory, or made on the spot for `dev`.
-struct WebhookCertificate {
-    kube::TlsServerConfig server;
-    std::string ca_pem;  ///< For the webhook configurations; empty with a directory.
-};
-
-Result<WebhookCertificate> webhook_certificate(const Options& options, kube::Clock& clock) {
-    WebhookCertificate certificate;
-    if (!options.webhook_cert_dir.empty()) {
-        auto chain = read_file(options.webhook_cert_dir + "/tls.crt");
-        if (!chain) return std::unexpected(chain.error());
-        auto key = read_file(options.webhook_cert_dir + "/tls.key");
-        if (!key) return std::unexpected(key.error());
-        certificate.server = {.certificate_pem = std::move(*chain), .key_pem = std::move(*key), .client_ca_pem = {}};
-        if (options.verb == Verb::dev) {
-            auto ca = read_file(options.webhook_cert_dir + "/ca.crt");
-            if (!ca) return std::unexpected(ca.error());
-            certificate.ca_pem = std::move(*ca);
-        }
-        return certificate;
-    }
-    const auto ca = kube::make_certificate_authority("endoscope-dev", clock.now(), kDevCertificateLife);
-    if (!ca) return std::unexpected(ca.error());
-    kube::LeafOptions leaf;
-    leaf.common_name = "endoscope-webhook";
-    leaf.dns_names = {"localhost"};
-    leaf.ip_addresses = {"127.0.0.1"};
-    const auto pair = kube::issue_certificate(*ca, leaf, clock.now(), kDevCertificateLife);
-    if (!pair) return std::unexpected(pair.error());
-    certificate.server = {.certificate_pem = pair->certificate_pem, .key_pem = pair->key_pem, .client_ca_pem = {}};
-    certificate.ca_pem = ca->certificate_pem;
-    return certificate;
 }
 
 /// Owns everything, in the order in which it is built; destroyed in reverse.
@@ -92,6 +55,10 @@ class App {
           clock_(kube::make_system_clock(io_.get_executor())),
           registry_(kube::make_registry()),
           request_metrics_(kube::make_request_metrics(registry_)),
+          event_metrics_(kube::make_event_metrics(registry_)),
+          certificate_metrics_(kube::make_certificate_metrics(registry_)),
+          webhook_metrics_(kube::make_webhook_metrics(
+              registry_, {std::string(controller::kMutatePath), std::string(controller::kValidatePath)})),
           audit_(*clock_,
                  [](std::string_view line) {
                      std::fwrite(line.data(), 1, line.size(), stdout);
@@ -99,7 +66,10 @@ class App {
                      std::fflush(stdout);
                  }),
           signals_(io_, SIGTERM, SIGINT),
-          servers_(io_.get_executor()) {}
+          servers_(io_.get_executor()),
+          recording_(io_.get_executor()),
+          electing_(io_.get_executor()),
+          running_(io_.get_executor()) {}
 
     int run() {
         wait_for_signal();
@@ -116,11 +86,33 @@ class App {
     void wait_for_signal() {
         signals_.async_wait([this](const boost::system::error_code& code, int number) {
             if (code) return;
-            if (stop_.stop_requested()) std::_Exit(1);  // a second signal means now
+            if (signalled_) std::_Exit(1);  // a second signal means now
+            signalled_ = true;
             kube::log::info("operator", "stopping", {{"signal", number}});
-            stop_.request_stop();
+            begin_stop();
             wait_for_signal();
         });
+    }
+
+    /// Readiness goes first (see `listen_health`); whoever still calls the webhooks is served for a while.
+    void begin_stop() {
+        if (stop_.stop_requested()) return;
+        stopped_at_ = clock_->steady_now();
+        overtime_ = clock_->call_after(options_.shutdown_timeout, [this] { give_up(); });
+        stop_.request_stop();
+    }
+
+    /// Something does not end. The Lease is not given back: what runs may still write.
+    void give_up() const {
+        std::string names;
+        for (const auto& name : {operator_ ? operator_->running() : std::string(), running_.names(), electing_.names(),
+                                 recording_.names(), servers_.names()}) {
+            if (!name.empty()) names += (names.empty() ? "" : ", ") + name;
+        }
+        const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(options_.shutdown_timeout).count();
+        kube::log::error("operator", "the end takes too long; giving up", {{"seconds", seconds}, {"running", names}});
+        std::fflush(stdout);
+        std::_Exit(1);
     }
 
     asio::awaitable<void> main() {
@@ -130,8 +122,12 @@ class App {
                              {{"kind", to_string(served.error().kind)}, {"error", served.error().message}});
             exit_code_ = 1;
         }
-        stop_.request_stop();
+        begin_stop();
+        event_stop_.request_stop();
+        co_await recording_.join();
+        server_stop_.request_stop();
         co_await servers_.join();
+        overtime_.reset();
     }
 
     Result<void> connect() {
@@ -140,28 +136,38 @@ class App {
         auto transport = kube::make_transport(io_.get_executor(), *clock_, *config);
         if (!transport) return std::unexpected(transport.error());
         kube::log::info("operator", "starting",
-                        {{"version", ENDOSCOPE_VERSION}, {"config", config->source}, {"server", (*transport)->host()}});
+                        {{"version", ENDOSCOPE_VERSION},
+                         {"config", config->source},
+                         {"server", (*transport)->host()},
+                         {"flags", options_.effective}});
         kube::ClientOptions& client = client_options_;
         client.user_agent = "endoscope-operator/" ENDOSCOPE_VERSION " (linux/amd64)";
         client.field_manager = "endoscope";
         client.path_prefix = config->path_prefix;
         client.observer = request_metrics_.get();
         client_ = std::make_unique<kube::Client>(*transport, *clock_, client, token_of(*config));
+        std::random_device random;
+        events_ =
+            std::make_unique<kube::EventRecorder>(io_.get_executor(), *client_, *clock_,
+                                                  kube::EventRecorderOptions{.controller = "endoscope.dev/operator",
+                                                                             .instance = instance_name(),
+                                                                             .seed = random(),
+                                                                             .observer = event_metrics_.get()});
+        recording_.spawn("events", events_->run(event_stop_.get_token()));
         if (!options_.leader_elect) return {};
         // A client of its own, so that no queue of slow requests stands before a renewal.
         election_client_ = std::make_unique<kube::Client>(*transport, *clock_, client, token_of(*config));
-        leader_metrics_ = kube::make_leader_metrics(registry_, options_.lease_name);
-        std::random_device random;
         std::ostringstream identity;
         identity << instance_name() << '_' << std::hex << random() << random();
-        election_ =
-            std::make_unique<kube::LeaderElection>(io_.get_executor(), *election_client_, *clock_,
-                                                   kube::LeaderElectionOptions{.ns = options_.ns,
-                                                                               .name = options_.lease_name,
-                                                                               .identity = identity.str(),
-                                                                               .times = options_.lease_times,
-                                                                               .seed = random(),
-                                                                               .observer = leader_metrics_.get()});
+        kube::LeaderElectionOptions election{.ns = options_.ns,
+                                             .name = options_.lease_name,
+                                             .identity = identity.str(),
+                                             .times = options_.lease_times,
+                                             .seed = random()};
+        leader_reporter_ = std::make_unique<LeaderReporter>(kube::make_leader_metrics(registry_, options_.lease_name),
+                                                            *events_, election);
+        election.observer = leader_reporter_.get();
+        election_ = std::make_unique<kube::LeaderElection>(io_.get_executor(), *election_client_, *clock_, election);
         return {};
     }
 
@@ -176,10 +182,10 @@ class App {
     asio::awaitable<void> hold_lease() {
         const std::stop_callback on_lost(election_->lost(), [this] {
             exit_code_ = 1;
-            stop_.request_stop();
+            begin_stop();
         });
         const auto how = co_await election_->run(election_stop_.get_token());
-        if (how == kube::LeaseEnd::lost) stop_.request_stop();
+        if (how == kube::LeaseEnd::lost) begin_stop();
     }
 
     Result<void> listen(const std::string& what, const std::string& host, unsigned short port,
@@ -190,7 +196,7 @@ class App {
         kube::log::info("operator", "listening", {{"for", what}, {"address", host}, {"port", (*listener)->port()}});
         http_servers_.push_back(
             std::make_unique<kube::HttpServer>(io_.get_executor(), *clock_, std::move(*listener), std::move(handler)));
-        servers_.spawn(what, http_servers_.back()->run(stop_.get_token()));
+        servers_.spawn(what, http_servers_.back()->run(server_stop_.get_token()));
         return {};
     }
 
@@ -224,37 +230,75 @@ class App {
         if (!keys) co_return std::unexpected(keys.error());
         controller::OperatorOptions settings;
         settings.ns = options_.ns;
-        settings.instance = instance_name();
         settings.max_concurrent_reconciles = options_.max_concurrent_reconciles;
+        settings.sync_period = options_.sync_period;
+        settings.webhooks = webhook_metrics_.get();
         if (election_) {
             settings.election = election_.get();
             settings.write_timeout = options_.lease_times.lease - options_.lease_times.renew_deadline;
         }
         operator_ = std::make_unique<controller::Operator>(io_.get_executor(), *client_, *clock_, registry_,
-                                                           std::move(*keys), audit_, settings);
+                                                           std::move(*keys), audit_, *events_, settings);
         co_return Result<void>();
     }
 
-    Result<void> listen_all(unsigned short& webhook_port, const std::shared_ptr<const kube::TlsServerContext>& tls) {
-        if (options_.metrics.enabled) {
-            auto metrics = listen("metrics", options_.metrics.host, options_.metrics.port, nullptr,
-                                  operator_->metrics_handler(), nullptr);
-            if (!metrics) return metrics;
+    Result<void> listen_metrics() {
+        if (!options_.metrics.enabled) return {};
+        kube::HttpHandler handler = operator_->metrics_handler();
+        kube::TlsContextSource tls;
+        if (options_.metrics_secure) {
+            handler = kube::require_authorization(std::make_shared<kube::RequestAuthorizer>(
+                                                      io_.get_executor(), *client_, *clock_, std::random_device()()),
+                                                  std::move(handler));
+            if (options_.metrics_cert_dir.empty()) {
+                kube::LeafOptions names;
+                names.common_name = "endoscope-metrics";
+                names.dns_names = {"localhost"};
+                self_signed_ = std::make_unique<kube::SelfSignedCertificate>(*clock_, std::move(names));
+                tls = [this] { return self_signed_->context(); };
+            } else {
+                metrics_files_ = certificate_files(options_.metrics_cert_dir, *clock_, certificate_metrics_.get());
+                if (const auto loaded = metrics_files_->load(); !loaded) return loaded;
+                servers_.spawn("metrics certificate", metrics_files_->run(server_stop_.get_token()));
+                tls = [this] { return metrics_files_->context(); };
+            }
         }
+        return listen("metrics", options_.metrics.host, options_.metrics.port, std::move(tls), std::move(handler),
+                      nullptr);
+    }
+
+    Result<void> listen_webhooks(unsigned short& port) {
+        auto certificate = WebhookCertificate::make(options_, *clock_, certificate_metrics_.get());
+        if (!certificate) return std::unexpected(certificate.error());
+        webhook_certificate_ = std::move(*certificate);
         const std::string host = options_.verb == Verb::dev ? "127.0.0.1" : "0.0.0.0";
-        return listen(
-            "webhooks", host, options_.webhook_port, [tls] { return tls; }, operator_->admission_handler(),
-            &webhook_port);
+        auto listening = listen(
+            "webhooks", host, options_.webhook_port, [this] { return webhook_certificate_->context(); },
+            operator_->admission_handler(), &port);
+        if (!listening) return listening;
+        servers_.spawn("webhook certificate", webhook_certificate_->run(server_stop_.get_token()));
+        webhook_probe_ = std::make_unique<kube::TlsProbe>(io_.get_executor(), *clock_, "127.0.0.1", port,
+                                                          [this] { return webhook_certificate_->pem(); });
+        servers_.spawn("webhook probe", webhook_probe_->run(stop_.get_token()));
+        return {};
+    }
+
+    std::string webhooks_problem() const {
+        if (!webhooks_installed_) return "webhooks are not served yet";
+        return webhook_probe_->problem();
     }
 
     Result<void> listen_health() {
         if (!options_.health.enabled) return {};
+        // That the probe is answered at all tells that the event loop turns: everything runs on it.
         std::map<std::string, kube::HealthCheck> live = {
             {"ping", [] { return std::string(); }},
+            {"clock", kube::make_clock_check(*clock_)},
             {"leader", [this] { return election_ ? election_->health() : std::string(); }}};
         std::map<std::string, kube::HealthCheck> ready = {
             {"caches", [this] { return std::string(operator_ && operator_->synced() ? "" : "caches are not synced"); }},
-            {"webhooks", [this] { return std::string(webhooks_ready_ ? "" : "webhooks are not served yet"); }}};
+            {"shutdown", [this] { return std::string(stop_.stop_requested() ? "shutting down" : ""); }},
+            {"webhooks", [this] { return webhooks_problem(); }}};
         return listen("health", options_.health.host, options_.health.port, nullptr,
                       kube::make_health_handler(std::move(live), std::move(ready)), nullptr);
     }
@@ -269,42 +313,41 @@ class App {
         kube::log::info("operator", "connected", {{"kubernetes", *version}});
         auto prepared = co_await prepare_cluster();
         if (!prepared) co_return prepared;
-        const auto certificate = webhook_certificate(options_, *clock_);
-        if (!certificate) co_return std::unexpected(certificate.error());
-        auto tls = kube::make_tls_server_context(certificate->server);
-        if (!tls) co_return std::unexpected(tls.error());
         unsigned short webhook_port = 0;
-        auto listening = listen_all(webhook_port, *tls);
+        auto metrics = listen_metrics();
+        if (!metrics) co_return metrics;
+        auto listening = listen_webhooks(webhook_port);
         if (!listening) co_return listening;
         const std::string url = "https://127.0.0.1:" + std::to_string(webhook_port);
         if (options_.verb == Verb::dev) {
             auto installed =
-                co_await controller::install_webhooks(*client_, url, certificate->ca_pem, stop_.get_token());
+                co_await controller::install_webhooks(*client_, url, webhook_certificate_->ca_pem(), stop_.get_token());
             if (!installed) co_return installed;
         }
-        webhooks_ready_ = true;
-        kube::TaskGroup running(io_.get_executor());
-        kube::TaskGroup electing(io_.get_executor());
-        if (election_) electing.spawn("leader election", hold_lease());
-        running.spawn("operator", operator_->run(stop_.get_token()));
-        running.spawn("announce", announce_ready());
-        co_await running.join();
+        webhooks_installed_ = true;
+        if (election_) electing_.spawn("leader election", hold_lease());
+        running_.spawn("operator", operator_->run(stop_.get_token()));
+        running_.spawn("announce", announce_ready());
+        co_await running_.join();
+        // Nothing writes any more: another may lead.
         election_stop_.request_stop();
-        co_await electing.join();
+        co_await electing_.join();
         if (options_.verb == Verb::dev) {
             std::stop_source limit;
             const auto timer = clock_->call_after(kCleanUpTime, [&limit] { limit.request_stop(); });
             co_await controller::remove_webhooks(*client_, url, limit.get_token());
         }
+        const kube::Duration linger = stopped_at_ + options_.shutdown_delay - clock_->steady_now();
+        if (exit_code_ == 0 && linger > kube::Duration::zero()) co_await kube::sleep_for(*clock_, linger, {});
         co_return Result<void>();
     }
 
     /// Prints `ready` once requests are reconciled: scripts wait for that line.
     asio::awaitable<void> announce_ready() {
-        while (!operator_->synced() && !stop_.stop_requested()) {
+        if (election_) co_await election_->wait_until_leading(stop_.get_token());
+        while (!(operator_->synced() && webhooks_problem().empty()) && !stop_.stop_requested()) {
             co_await kube::sleep_for(*clock_, std::chrono::milliseconds(20), stop_.get_token());
         }
-        if (election_) co_await election_->wait_until_leading(stop_.get_token());
         if (stop_.stop_requested()) co_return;
         std::puts("ready");
         std::fflush(stdout);
@@ -315,19 +358,36 @@ class App {
     std::unique_ptr<kube::Clock> clock_;
     kube::Registry registry_;
     std::unique_ptr<kube::RequestObserver> request_metrics_;
+    std::unique_ptr<kube::EventObserver> event_metrics_;
+    std::unique_ptr<kube::CertificateObserver> certificate_metrics_;
+    std::unique_ptr<kube::WebhookObserver> webhook_metrics_;
     controller::AuditLog audit_;
     asio::signal_set signals_;
+    // One after the other: first what reconciles, then the lease, then the Events, then what answers others.
     std::stop_source stop_;
+    std::stop_source election_stop_;
+    std::stop_source event_stop_;
+    std::stop_source server_stop_;
     kube::TaskGroup servers_;
+    kube::TaskGroup recording_;
+    kube::TaskGroup electing_;
+    kube::TaskGroup running_;
     kube::ClientOptions client_options_;
     std::unique_ptr<kube::Client> client_;
     std::unique_ptr<kube::Client> election_client_;
-    std::unique_ptr<kube::LeaderObserver> leader_metrics_;
+    std::unique_ptr<kube::EventRecorder> events_;
+    std::unique_ptr<LeaderReporter> leader_reporter_;
     std::unique_ptr<kube::LeaderElection> election_;
-    std::stop_source election_stop_;
     std::unique_ptr<controller::Operator> operator_;
+    std::unique_ptr<kube::SelfSignedCertificate> self_signed_;
+    std::unique_ptr<kube::CertificateFiles> metrics_files_;
+    std::unique_ptr<WebhookCertificate> webhook_certificate_;
+    std::unique_ptr<kube::TlsProbe> webhook_probe_;
     std::vector<std::unique_ptr<kube::HttpServer>> http_servers_;
-    bool webhooks_ready_ = false;
+    std::unique_ptr<kube::Timer> overtime_;
+    kube::SteadyTime stopped_at_{};
+    bool signalled_ = false;
+    bool webhooks_installed_ = false;
     int exit_code_ = 0;
 };
 
@@ -335,6 +395,8 @@ class App {
 
 int run_app(const Options& options) {
     kube::log::configure(options.log_format, options.log_level);
+    // A log collector that goes away must not take us with it.
+    std::signal(SIGPIPE, SIG_IGN);
     try {
         return App(options).run();
     } catch (const std::exception& error) {

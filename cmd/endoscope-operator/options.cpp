@@ -4,7 +4,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cctype>
 #include <charconv>
+#include <cstdlib>
 #include <iostream>
 #include <optional>
 
@@ -37,23 +39,69 @@ struct Raw {
     std::string lease_duration = "15s";
     std::string renew_deadline = "10s";
     std::string retry_period = "2s";
+    std::string sync_period = "0s";
+    std::string shutdown_delay;
+    std::string shutdown_timeout = "30s";
 };
 
-/// Seconds or milliseconds, as in "15s".
-kube::Duration parse_duration(const char* flag, const std::string& text) {
+/// Hours, minutes, seconds or milliseconds, as in "15s"; nothing when it is no such text.
+std::optional<kube::Duration> read_duration(const std::string& text) {
     std::int64_t number = 0;
     const char* const end = text.data() + text.size();
     const auto [unit, code] = std::from_chars(text.data(), end, number);
     const std::string_view word(unit, end);
-    const bool is_known = code == std::errc() && number > 0 && number <= 86400000 && (word == "s" || word == "ms");
-    if (!is_known) throw CLI::ValidationError(flag, "must be a duration such as 15s or 500ms, not " + text);
-    return word == "s" ? kube::Duration(std::chrono::seconds(number)) : std::chrono::milliseconds(number);
+    if (code != std::errc() || number < 0 || number > 86400000) return std::nullopt;
+    if (word == "ms") return std::chrono::milliseconds(number);
+    if (word == "s" || text == "0") return std::chrono::seconds(number);
+    if (word == "m") return std::chrono::minutes(number);
+    if (word == "h") return std::chrono::hours(number);
+    return std::nullopt;
+}
+
+kube::Duration parse_duration(const char* flag, const std::string& text) {
+    const auto duration = read_duration(text);
+    if (!duration || *duration > std::chrono::hours(24)) {
+        throw CLI::ValidationError(flag, "must be a duration such as 15s or 500ms, at most 24h, not " + text);
+    }
+    return *duration;
+}
+
+kube::Duration parse_positive_duration(const char* flag, const std::string& text) {
+    const auto duration = parse_duration(flag, text);
+    if (duration == kube::Duration::zero()) throw CLI::ValidationError(flag, "must be longer than " + text);
+    return duration;
+}
+
+/// --webhook-port can be given as ENDOSCOPE_WEBHOOK_PORT.
+void give_environment_twins(CLI::App& app) {
+    for (CLI::Option* const option : app.get_options()) {
+        if (option->get_lnames().empty() || option->get_lnames().front() == "help") continue;
+        std::string name = "ENDOSCOPE_" + option->get_lnames().front();
+        for (char& c : name) c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+        // Of a Service endoscope-webhook the kubelet makes ENDOSCOPE_WEBHOOK_PORT=tcp://..., which is no flag of ours.
+        const char* const value = std::getenv(name.c_str());
+        if (value != nullptr && std::string_view(value).starts_with("tcp://")) continue;
+        option->envname(name);
+    }
+}
+
+/// "--a=1 --b=2" of every flag as it holds now.
+std::string effective_flags(const CLI::App& app) {
+    std::string text;
+    for (const CLI::Option* const option : app.get_options()) {
+        if (option->get_lnames().empty() || option->get_lnames().front() == "help") continue;
+        if (!text.empty()) text += ' ';
+        text.append("--").append(option->get_lnames().front()).push_back('=');
+        text += option->count() > 0 ? option->results().back() : option->get_default_str();
+    }
+    return text;
 }
 
 void add_operator_flags(CLI::App& app, Options& options, Raw& raw, bool dev) {
     raw.metrics = dev ? "127.0.0.1:8080" : ":8443";
     raw.log_format = dev ? "text" : "json";
     raw.metrics_secure = !dev;
+    raw.shutdown_delay = dev ? "0s" : "3s";
     app.add_option("--kubeconfig", options.kubeconfig,
                    "kubeconfig file; default: $KUBECONFIG, then in-cluster, then ~/.kube/config");
     app.add_option("--context", options.context, "context of the kubeconfig; default: its current one");
@@ -70,6 +118,8 @@ void add_operator_flags(CLI::App& app, Options& options, Raw& raw, bool dev) {
     app.add_option("--metrics-bind-address", raw.metrics, "address of /metrics, 0 disables it")->capture_default_str();
     app.add_option("--metrics-secure", raw.metrics_secure, "serve metrics by HTTPS to authorised callers only")
         ->capture_default_str();
+    app.add_option("--metrics-cert-dir", options.metrics_cert_dir,
+                   "directory with tls.crt and tls.key of the metrics; default: a self-signed certificate");
     app.add_option("--health-probe-bind-address", raw.health, "address of /healthz and /readyz, 0 disables it")
         ->capture_default_str();
     app.add_option("--webhook-port", options.webhook_port, "port of the admission webhooks; 0 takes any")
@@ -78,6 +128,18 @@ void add_operator_flags(CLI::App& app, Options& options, Raw& raw, bool dev) {
                    "directory with tls.crt and tls.key of the webhooks");
     app.add_option("--max-concurrent-reconciles", options.max_concurrent_reconciles, "requests reconciled side by side")
         ->check(CLI::Range(1, 256))
+        ->capture_default_str();
+    app.add_option("--kube-api-qps", options.kube_api_qps, "requests a second to the API server, 0 for no limit")
+        ->check(CLI::Range(0.0, 100000.0))
+        ->capture_default_str();
+    app.add_option("--kube-api-burst", options.kube_api_burst, "requests at once, where --kube-api-qps limits")
+        ->check(CLI::Range(1, 100000))
+        ->capture_default_str();
+    app.add_option("--sync-period", raw.sync_period, "look at every request again this often, 0 for never")
+        ->capture_default_str();
+    app.add_option("--shutdown-delay", raw.shutdown_delay, "how long webhooks are still served after a SIGTERM")
+        ->capture_default_str();
+    app.add_option("--shutdown-timeout", raw.shutdown_timeout, "how long an orderly end may take after a SIGTERM")
         ->capture_default_str();
     app.add_option("--log-format", raw.log_format, "json or text")
         ->check(CLI::IsMember({"json", "text"}))
@@ -102,16 +164,21 @@ void take(Options& options, const Raw& raw, bool dev) {
                         : raw.log_level == "warn"  ? kube::log::Level::warn
                         : raw.log_level == "error" ? kube::log::Level::error
                                                    : kube::log::Level::info;
-    options.lease_times = {.lease = parse_duration("--leader-elect-lease-duration", raw.lease_duration),
-                           .renew_deadline = parse_duration("--leader-elect-renew-deadline", raw.renew_deadline),
-                           .retry_period = parse_duration("--leader-elect-retry-period", raw.retry_period)};
+    options.lease_times = {
+        .lease = parse_positive_duration("--leader-elect-lease-duration", raw.lease_duration),
+        .renew_deadline = parse_positive_duration("--leader-elect-renew-deadline", raw.renew_deadline),
+        .retry_period = parse_positive_duration("--leader-elect-retry-period", raw.retry_period)};
     if (const auto valid = kube::validate(options.lease_times); !valid) {
         throw CLI::ValidationError("--leader-elect-lease-duration", valid.error().message);
     }
-    if (options.metrics_secure && options.metrics.enabled) {
-        throw CLI::ValidationError("--metrics-secure",
-                                   "is not supported yet; pass --metrics-secure=false and keep the port inside the "
-                                   "cluster by a NetworkPolicy, or --metrics-bind-address=0");
+    options.sync_period = parse_duration("--sync-period", raw.sync_period);
+    options.shutdown_delay = parse_duration("--shutdown-delay", raw.shutdown_delay);
+    options.shutdown_timeout = parse_positive_duration("--shutdown-timeout", raw.shutdown_timeout);
+    if (options.shutdown_delay >= options.shutdown_timeout) {
+        throw CLI::ValidationError("--shutdown-delay", "must be shorter than --shutdown-timeout");
+    }
+    if (!options.metrics_cert_dir.empty() && !options.metrics_secure) {
+        throw CLI::ValidationError("--metrics-cert-dir", "is of no use without --metrics-secure");
     }
     if (!dev && options.webhook_cert_dir.empty()) {
         throw CLI::ValidationError("--webhook-cert-dir",
@@ -136,6 +203,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
         "dev",
         "Install CRDs and webhooks that point at this process, then run; prints ready; SIGTERM removes the webhooks");
     add_operator_flags(dev, options, dev_raw, true);
+    for (CLI::App* const verb : {&run, &dev}) give_environment_twins(*verb);
     CLI::App& manifests = *app.add_subcommand("manifests", "Print what dev would install, as YAML");
     manifests.add_option("what", options.manifests_what, "crds or all")
         ->check(CLI::IsMember({"crds", "all"}))
@@ -155,6 +223,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
         parsed.exit_code = app.exit(error) == 0 ? 0 : 2;
         return parsed;
     }
+    options.effective = effective_flags(dev.parsed() ? dev : run);
     options.verb = dev.parsed() ? Verb::dev : manifests.parsed() ? Verb::manifests : Verb::run;
     return parsed;
 }

@@ -24,16 +24,23 @@ struct Options {
     std::string context;
     std::string ns = "endoscope-system";
     BindAddress metrics{.port = 8443};
-    bool metrics_secure = true;
+    bool metrics_secure = true;    ///< HTTPS, for authorised callers only.
+    std::string metrics_cert_dir;  ///< Empty: a self-signed certificate.
     BindAddress health{.port = 8081};
     unsigned short webhook_port = 9443;
     std::string webhook_cert_dir;
     int max_concurrent_reconciles = 16;
+    double kube_api_qps = 0;  ///< Requests a second to the API server; 0 = no limit of ours.
+    int kube_api_burst = 30;
+    kube::Duration sync_period{};     ///< Look at every request again this often; 0 = never.
+    kube::Duration shutdown_delay{};  ///< How long webhooks are still served after a SIGTERM.
+    kube::Duration shutdown_timeout = std::chrono::seconds(30);  ///< From a SIGTERM to a forced end.
     bool leader_elect = false;
     std::string lease_name = "endoscope";
     kube::LeaseTimes lease_times;
     kube::log::Format log_format = kube::log::Format::json;
     kube::log::Level log_level = kube::log::Level::info;
+    std::string effective;                ///< Every flag with its value, for the log. Flags hold no secrets.
     std::string manifests_what = "crds";  ///< For `manifests`: crds or all.
 };
 
@@ -44,6 +51,8 @@ struct ParsedOptions {
     int exit_code = 0;
 };
 
+/// A flag that is not given is looked up in the environment, --webhook-port as ENDOSCOPE_WEBHOOK_PORT, before its
+/// default holds. What is printed goes to stdout and stderr.
 ParsedOptions parse_options(int argc, const char* const* argv);
 
 }  // namespace endoscope::cmd

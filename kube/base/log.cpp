@@ -1,19 +1,41 @@
 #include "kube/base/log.hpp"
 
+#include "kube/base/clock.hpp"
+#include "kube/base/line_writer.hpp"
+
 #include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 
 #include <cstdio>
 #include <memory>
+#include <unistd.h>
 
 namespace kube::log {
 
 namespace {
 
+std::string missing_lines(std::uint64_t count);
+
+/// stderr, which a collector may stop to read.
+class StderrSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+  protected:
+    void sink_it_(const spdlog::details::log_msg& message) override {
+        spdlog::memory_buf_t line;
+        formatter_->format(message, line);
+        std::string_view text(line.data(), line.size());
+        if (text.ends_with('\n')) text.remove_suffix(1);
+        writer_.write(text);
+    }
+    void flush_() override {}
+
+  private:
+    LineWriter writer_{STDERR_FILENO, missing_lines};
+};
+
 struct Logger {
     std::shared_ptr<spdlog::logger> sink =
-        std::make_shared<spdlog::logger>("endoscope", std::make_shared<spdlog::sinks::stderr_sink_st>());
+        std::make_shared<spdlog::logger>("endoscope", std::make_shared<StderrSink>());
     Format format = Format::text;
     Level level = Level::info;
     std::function<void(Level, std::string_view)> redirected;
@@ -22,6 +44,14 @@ struct Logger {
 Logger& logger() {
     static Logger instance;
     return instance;
+}
+
+std::string missing_lines(std::uint64_t count) {
+    const auto now = std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
+    const std::string time = format_micro_time(now);
+    const std::string number = std::to_string(count);
+    if (logger().format == Format::text) return time + " warn log: lines are missing count=" + number;
+    return R"({"ts":")" + time + R"(","level":"warn","logger":"log","msg":"lines are missing","count":)" + number + "}";
 }
 
 std::string_view name(Level level) {
@@ -90,7 +120,7 @@ void configure(Format format, Level level) {
     log.sink->set_level(spdlog::level::trace);
     // spdlog does not escape what its pattern prints, so JSON lines are rendered here and only framed by it.
     const std::string pattern =
-        format == Format::json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%fZ",%v})" : "%Y-%m-%dT%H:%M:%S.%eZ %v";
+        format == Format::json ? R"({"ts":"%Y-%m-%dT%H:%M:%S.%fZ",%v})" : "%Y-%m-%dT%H:%M:%S.%eZ %v";
     log.sink->set_formatter(std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::utc));
     log.sink->flush_on(spdlog::level::trace);
 }

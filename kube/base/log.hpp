@@ -7,7 +7,8 @@
 #include <type_traits>
 
 /// Structured logging: a constant message and key-value fields, one line each. The only global of the program.
-/// Lines go to stderr as JSON or text; the audit log has a channel of its own on stdout (controller/audit.hpp).
+/// Lines go to stderr as JSON or text, without waiting long for whoever reads it (see `LineWriter`); the audit log has
+/// a channel of its own on stdout (controller/audit.hpp).
 namespace kube::log {
 
 enum class Level { debug, info, warn, error };

@@ -4,6 +4,8 @@
 
 #include <boost/asio/co_spawn.hpp>
 
+#include <map>
+
 namespace kube {
 namespace asio = boost::asio;
 
@@ -11,6 +13,7 @@ struct TaskGroup::State {
     explicit State(const asio::any_io_executor& executor) : changed(executor) {}
     Signal changed;
     std::size_t running = 0;
+    std::map<std::string, std::size_t> names;
     std::exception_ptr failure;
 };
 
@@ -35,8 +38,10 @@ TaskGroup::~TaskGroup() = default;
 
 void TaskGroup::spawn(std::string name, asio::awaitable<void> task) {
     ++state_->running;
+    ++state_->names[name];
     asio::co_spawn(executor_, std::move(task), [state = state_, name = std::move(name)](std::exception_ptr failure) {
         --state->running;
+        if (--state->names[name] == 0) state->names.erase(name);
         if (failure) {
             log::error("tasks", "a task ended with an exception", {{"task", name}, {"error", describe(failure)}});
             if (!state->failure) state->failure = failure;
@@ -53,6 +58,16 @@ asio::awaitable<void> TaskGroup::join() {
 
 std::size_t TaskGroup::running() const {
     return state_->running;
+}
+
+std::string TaskGroup::names() const {
+    std::string text;
+    for (const auto& [name, count] : state_->names) {
+        if (!text.empty()) text += ", ";
+        text += name;
+        if (count > 1) text += " (" + std::to_string(count) + ")";
+    }
+    return text;
 }
 
 }  // namespace kube

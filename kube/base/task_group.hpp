@@ -26,6 +26,8 @@ class TaskGroup {
     /// Suspends until no task runs; rethrows the first exception.
     boost::asio::awaitable<void> join();
     std::size_t running() const;
+    /// What runs still, for a log: names with their number, "worker (16), events".
+    std::string names() const;
 
   private:
     struct State;

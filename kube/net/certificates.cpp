@@ -7,8 +7,10 @@
 #include <openssl/rand.h>
 
 #include <algorithm>
+#include <arpa/inet.h>
 #include <array>
 #include <ctime>
+#include <span>
 
 namespace kube {
 
@@ -130,6 +132,13 @@ Result<KeyPair> to_pair(X509* certificate, EVP_PKEY* key) {
     return KeyPair{std::move(*certificate_pem), std::move(*key_pem)};
 }
 
+std::string address_text(std::span<const unsigned char> bytes) {
+    char text[INET6_ADDRSTRLEN] = {};
+    const int family = bytes.size() == 4 ? AF_INET : AF_INET6;
+    if (bytes.size() != 4 && bytes.size() != 16) return {};
+    return inet_ntop(family, bytes.data(), text, sizeof text) == nullptr ? std::string() : std::string(text);
+}
+
 Result<WallTime> not_after_of(const X509* certificate) {
     std::tm fields{};
     if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &fields) != 1) return failed("read notAfter");
@@ -191,6 +200,39 @@ Result<KeyPair> issue_certificate(const KeyPair& ca, const LeafOptions& options,
     if (const auto named = add_alternative_names(certificate, options); !named) return std::unexpected(named.error());
     if (X509_sign(certificate, issuer.key, EVP_sha256()) == 0) return failed("sign");
     return to_pair(certificate, key.get());
+}
+
+std::string first_certificate(const std::string& pem) {
+    const auto certificates = parse_certificates(pem, "certificate");
+    if (!certificates) return {};
+    const auto text = to_pem([&](BIO* bio) { return PEM_write_bio_X509(bio, certificates->front().get()); });
+    return text ? *text : std::string();
+}
+
+std::string first_name(const std::string& pem) {
+    const auto certificates = parse_certificates(pem, "certificate");
+    if (!certificates) return {};
+    X509* const certificate = certificates->front().get();
+    const NamesPtr names(
+        static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
+    std::string address;
+    for (int i = 0; i < sk_GENERAL_NAME_num(names.get()); ++i) {
+        const GENERAL_NAME* const name = sk_GENERAL_NAME_value(names.get(), i);
+        if (name->type == GEN_DNS) {
+            const auto* const text = ASN1_STRING_get0_data(name->d.dNSName);
+            return {text, text + ASN1_STRING_length(name->d.dNSName)};
+        }
+        if (name->type != GEN_IPADD || !address.empty()) continue;
+        const auto* const bytes = ASN1_STRING_get0_data(name->d.iPAddress);
+        address = address_text({bytes, static_cast<std::size_t>(ASN1_STRING_length(name->d.iPAddress))});
+    }
+    if (!address.empty()) return address;
+    const int at = X509_NAME_get_index_by_NID(X509_get_subject_name(certificate), NID_commonName, -1);
+    if (at < 0) return {};
+    const ASN1_STRING* const text =
+        X509_NAME_ENTRY_get_data(X509_NAME_get_entry(X509_get_subject_name(certificate), at));
+    const auto* const bytes = ASN1_STRING_get0_data(text);
+    return {bytes, bytes + ASN1_STRING_length(text)};
 }
 
 Result<WallTime> certificate_expiry(const std::string& pem) {

@@ -26,6 +26,11 @@ struct LeafOptions {
 Result<KeyPair> make_certificate_authority(const std::string& common_name, WallTime now, Duration lifetime);
 /// A leaf signed by `ca`.
 Result<KeyPair> issue_certificate(const KeyPair& ca, const LeafOptions& options, WallTime now, Duration lifetime);
+/// The first certificate in `pem`, again as PEM; empty when there is none.
+std::string first_certificate(const std::string& pem);
+/// A name that the first certificate in `pem` is valid for: its first DNS name, else its first address, else its common
+/// name; empty when there is none.
+std::string first_name(const std::string& pem);
 /// notAfter of the first certificate in `pem`.
 Result<WallTime> certificate_expiry(const std::string& pem);
 

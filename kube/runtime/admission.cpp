@@ -4,6 +4,8 @@
 #include "kube/base/json.hpp"
 #include "kube/base/log.hpp"
 
+#include <charconv>
+
 namespace kube {
 namespace asio = boost::asio;
 
@@ -20,26 +22,6 @@ Result<std::vector<std::string>> read_strings(const nlohmann::json& value, const
     return out;
 }
 
-Result<UserInfo> read_user(const nlohmann::json& json) {
-    UserInfo user;
-    user.username = string_at(json, {"username"});
-    user.uid = string_at(json, {"uid"});
-    if (const auto* groups = find_at(json, {"groups"})) {
-        auto read = read_strings(*groups, "request.userInfo.groups");
-        if (!read) return std::unexpected(std::move(read.error()));
-        user.groups = std::move(*read);
-    }
-    const auto* extra = find_at(json, {"extra"});
-    if (extra == nullptr || extra->is_null()) return user;
-    if (!extra->is_object()) return fail(ErrorKind::bad_request, "request.userInfo.extra must be an object");
-    for (const auto& [key, values] : extra->items()) {
-        auto read = read_strings(values, "request.userInfo.extra");
-        if (!read) return std::unexpected(std::move(read.error()));
-        user.extra[key] = std::move(*read);
-    }
-    return user;
-}
-
 HttpResponse plain(int status, std::string text) {
     HttpResponse response;
     response.status = status;
@@ -48,20 +30,41 @@ HttpResponse plain(int status, std::string text) {
     return response;
 }
 
-AdmissionResponse run_guarded(const AdmissionFunction& function, const AdmissionRequest& request) {
-    try {
-        return function(request);
-    } catch (const std::exception& error) {
-        log::error("admission", "exception in an admission function; denied", {{"error", error.what()}});
-        AdmissionResponse response;
-        response.code = 500;
-        response.reason = "InternalError";
-        response.message = "Endoscope could not judge this request because of an internal error; see its log";
-        return response;
-    }
+AdmissionResponse denial(int code, std::string reason, std::string message) {
+    AdmissionResponse response;
+    response.code = code;
+    response.reason = std::move(reason);
+    response.message = std::move(message);
+    return response;
+}
+
+/// The uid of a review that cannot be read otherwise; "" when even that is missing.
+std::string uid_of(std::string_view body) {
+    const auto review = parse_json(body);
+    return review && string_at(*review, {"kind"}) == "AdmissionReview" ? string_at(*review, {"request", "uid"}) : "";
 }
 
 }  // namespace
+
+Result<UserInfo> read_user_info(const nlohmann::json& json) {
+    UserInfo user;
+    user.username = string_at(json, {"username"});
+    user.uid = string_at(json, {"uid"});
+    if (const auto* groups = find_at(json, {"groups"})) {
+        auto read = read_strings(*groups, "groups of a user");
+        if (!read) return std::unexpected(std::move(read.error()));
+        user.groups = std::move(*read);
+    }
+    const auto* extra = find_at(json, {"extra"});
+    if (extra == nullptr || extra->is_null()) return user;
+    if (!extra->is_object()) return fail(ErrorKind::bad_request, "extra of a user must be an object");
+    for (const auto& [key, values] : extra->items()) {
+        auto read = read_strings(values, "extra of a user");
+        if (!read) return std::unexpected(std::move(read.error()));
+        user.extra[key] = std::move(*read);
+    }
+    return user;
+}
 
 Result<AdmissionRequest> parse_admission_review(std::string_view body) {
     const auto review = parse_json(body);
@@ -83,7 +86,7 @@ Result<AdmissionRequest> parse_admission_review(std::string_view body) {
     if (const auto* dry_run = find_at(*json, {"dryRun"}))
         request.dry_run = dry_run->is_boolean() && dry_run->get<bool>();
     if (const auto* user = find_at(*json, {"userInfo"})) {
-        auto read = read_user(*user);
+        auto read = read_user_info(*user);
         if (!read) return std::unexpected(std::move(read.error()));
         request.user = std::move(*read);
     }
@@ -107,28 +110,66 @@ std::string render_admission_review(const std::string& uid, const AdmissionRespo
 
 namespace {
 
+constexpr Duration kDefaultTimeout = std::chrono::seconds(10);
+
+HttpResponse reviewed(const std::string& uid, const AdmissionResponse& decided) {
+    HttpResponse response;
+    response.headers.set("Content-Type", "application/json");
+    response.body = render_admission_review(uid, decided);
+    return response;
+}
+
 struct AdmissionServer {
     Clock& clock;
     std::map<std::string, AdmissionFunction> functions;
     AdmissionObserver observer;
+    WebhookObserver* webhooks;
 
     HttpResponse answer(const HttpRequest& http) const {
         const std::string path = http.target.substr(0, http.target.find('?'));
         const auto function = functions.find(path);
         if (function == functions.end()) return plain(404, "no webhook at this path");
+        const SteadyTime started = clock.steady_now();
+        if (webhooks != nullptr) webhooks->on_start(path);
+        HttpResponse response = review(path, function->second, http, started);
+        if (webhooks != nullptr) webhooks->on_end(path, response.status, clock.steady_now() - started);
+        return response;
+    }
+
+    HttpResponse review(const std::string& path, const AdmissionFunction& function, const HttpRequest& http,
+                        SteadyTime started) const {
         if (http.method != "POST") return plain(405, "POST only");
         if (!http.headers.get("Content-Type").starts_with("application/json")) {
             return plain(400, "Content-Type must be application/json");
         }
-        const SteadyTime started = clock.steady_now();
-        const auto request = parse_admission_review(http.body);
-        if (!request) return plain(400, request.error().message);
-        const AdmissionResponse decided = run_guarded(function->second, *request);
+        if (http.body.empty()) return plain(400, "request body is empty");
+        auto request = parse_admission_review(http.body);
+        if (!request) {
+            const std::string uid = uid_of(http.body);
+            if (uid.empty()) return plain(400, request.error().message);
+            return reviewed(uid, denial(400, "BadRequest", request.error().message));
+        }
+        request->deadline = started + admission_timeout(http.target);
+        const AdmissionResponse decided = run_guarded(path, function, *request);
         if (observer) observer(path, *request, decided, clock.steady_now() - started);
-        HttpResponse response;
-        response.headers.set("Content-Type", "application/json");
-        response.body = render_admission_review(request->uid, decided);
-        return response;
+        return reviewed(request->uid, decided);
+    }
+
+    AdmissionResponse run_guarded(const std::string& path, const AdmissionFunction& function,
+                                  const AdmissionRequest& request) const {
+        std::string problem;
+        try {
+            return function(request);
+        } catch (const std::exception& error) {
+            problem = error.what();
+        } catch (...) {
+            problem = "unknown exception";
+        }
+        if (webhooks != nullptr) webhooks->on_exception(path);
+        log::error("admission", "exception in an admission function; denied", {{"path", path}, {"error", problem}});
+        return denial(500, "InternalError",
+                      "the webhook could not judge this request because of an internal error; "
+                      "see its log");
     }
 };
 
@@ -140,10 +181,28 @@ asio::awaitable<void> serve_admission(std::shared_ptr<const AdmissionServer> ser
 
 }  // namespace
 
+Duration admission_timeout(std::string_view target) {
+    const std::size_t query = target.find('?');
+    if (query == std::string_view::npos) return kDefaultTimeout;
+    std::string_view rest = target.substr(query + 1);
+    while (!rest.empty()) {
+        const std::string_view pair = rest.substr(0, rest.find('&'));
+        rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
+        if (!pair.starts_with("timeout=")) continue;
+        const std::string_view value = pair.substr(8);
+        int seconds = 0;
+        const auto [end, code] = std::from_chars(value.data(), value.data() + value.size(), seconds);
+        const bool is_seconds = code == std::errc() && std::string_view(end, value.data() + value.size()) == "s";
+        // The API server waits for 30 seconds at most.
+        if (is_seconds && seconds >= 1 && seconds <= 30) return std::chrono::seconds(seconds);
+    }
+    return kDefaultTimeout;
+}
+
 HttpHandler make_admission_handler(Clock& clock, std::map<std::string, AdmissionFunction> functions,
-                                   AdmissionObserver observer) {
-    auto server = std::make_shared<const AdmissionServer>(
-        AdmissionServer{.clock = clock, .functions = std::move(functions), .observer = std::move(observer)});
+                                   AdmissionObserver observer, WebhookObserver* webhooks) {
+    auto server = std::make_shared<const AdmissionServer>(AdmissionServer{
+        .clock = clock, .functions = std::move(functions), .observer = std::move(observer), .webhooks = webhooks});
     return [server](const HttpExchange& exchange, HttpResponseWriter& writer) {
         return serve_admission(server, exchange, writer);
     };

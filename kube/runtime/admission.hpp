@@ -20,6 +20,9 @@ struct UserInfo {
     std::map<std::string, std::vector<std::string>> extra;
 };
 
+/// Reads a UserInfo. Errors are `ErrorKind::bad_request`.
+Result<UserInfo> read_user_info(const nlohmann::json& json);
+
 /// The part of an AdmissionReview (admission.k8s.io/v1) that a webhook decides on.
 struct AdmissionRequest {
     std::string uid;
@@ -28,7 +31,8 @@ struct AdmissionRequest {
     std::string name;  ///< Empty on a CREATE with generateName.
     std::string subresource;
     UserInfo user;
-    bool dry_run = false;
+    bool dry_run = false;       ///< Nothing but the answer may come of it.
+    SteadyTime deadline{};      ///< When the API server gives up: `timeout` of the URL, 10 s when there is none.
     nlohmann::json object;      ///< null on DELETE
     nlohmann::json old_object;  ///< null on CREATE
 };
@@ -56,14 +60,30 @@ using AdmissionFunction = std::function<AdmissionResponse(const AdmissionRequest
 using AdmissionObserver =
     std::function<void(const std::string& path, const AdmissionRequest&, const AdmissionResponse&, Duration elapsed)>;
 
+/// Told about every call of a webhook's path: the source of `controller_runtime_webhook_*` metrics.
+class WebhookObserver {
+  public:
+    virtual ~WebhookObserver() = default;
+    virtual void on_start(const std::string& path) = 0;
+    virtual void on_end(const std::string& path, int http_status, Duration elapsed) = 0;
+    /// A function threw; the review was answered with a denial all the same.
+    virtual void on_exception(const std::string& path) = 0;
+};
+
 /// Decodes a review. Errors are `ErrorKind::bad_request`.
 Result<AdmissionRequest> parse_admission_review(std::string_view body);
 /// Encodes the answer in the version of the review. `uid` must be the request's, also in error paths.
 std::string render_admission_review(const std::string& uid, const AdmissionResponse& response);
 
-/// An HTTP handler that serves admission functions by path: POST and JSON only; what cannot be read is answered 400, a
-/// function that throws answers a denial, never an allowance.
+/// An HTTP handler that serves admission functions by path: POST and JSON only. What is no review is answered 400; a
+/// review with a uid always gets an AdmissionReview with that uid: a denial when it cannot be read further or when the
+/// function throws, never an allowance. `webhooks` may be null and must outlive the handler.
+/// Source: controller-runtime pkg/webhook/admission/http.go.
 HttpHandler make_admission_handler(Clock& clock, std::map<std::string, AdmissionFunction> functions,
-                                   AdmissionObserver observer);
+                                   AdmissionObserver observer, WebhookObserver* webhooks = nullptr);
+
+/// `timeout` in the query of a webhook's URL, as the API server writes it ("/validate?timeout=10s"): whole seconds.
+/// Anything else is the default of ten seconds.
+Duration admission_timeout(std::string_view target);
 
 }  // namespace kube

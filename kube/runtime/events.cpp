@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include <cstdio>
+#include <algorithm>
 
 namespace kube {
 namespace asio = boost::asio;
@@ -13,13 +13,11 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::size_t kMaxQueued = 1000;
-constexpr std::size_t kMaxSeries = 4096;
 constexpr std::size_t kMaxNote = 1024;
 constexpr std::size_t kMaxWord = 128;
-/// A series that goes on is written at most this often; in between it only counts.
-constexpr Duration kSeriesInterval = std::chrono::minutes(1);
-/// After this long a repetition is news again.
-constexpr Duration kSeriesLife = std::chrono::minutes(6);
+constexpr int kAttempts = 12;
+constexpr Duration kRetryInterval = std::chrono::seconds(10);
+constexpr Duration kSweepInterval = std::chrono::minutes(1);
 constexpr Duration kFlushTime = std::chrono::seconds(5);
 
 nlohmann::json to_json(const ObjectReference& reference) {
@@ -31,129 +29,151 @@ nlohmann::json to_json(const ObjectReference& reference) {
     return json;
 }
 
-/// Equal Events differ in neither resourceVersion nor note: unique notes once took a cluster's storage down
-/// (kubernetes/kubernetes#16600).
-std::string series_key(const Event& event) {
-    std::string key = event.type == EventType::normal ? "N" : "W";
-    for (const std::string& part :
-         {event.reason, event.action, event.regarding.kind, event.regarding.ns, event.regarding.name,
-          event.regarding.uid, event.related ? event.related->uid : std::string(),
-          event.related ? event.related->name : std::string()}) {
-        key += '\0';
-        key += part;
-    }
-    return key;
+/// What the server did not answer, or not finally. The client itself has repeated what carries `Retry-After`.
+bool is_worth_a_retry(ErrorKind kind) {
+    return kind == ErrorKind::transport || kind == ErrorKind::tls || kind == ErrorKind::timeout ||
+           kind == ErrorKind::malformed || kind == ErrorKind::server || kind == ErrorKind::too_many_requests;
 }
 
-std::string events_path(const std::string& ns) {
-    return "/apis/events.k8s.io/v1/namespaces/" + ns + "/events";
+/// Nobody needs to hear that a namespace that goes away takes no Events.
+bool is_terminating_namespace(const Error& error) {
+    return error.kind == ErrorKind::forbidden &&
+           std::ranges::any_of(error.causes, [](const auto& cause) { return cause.reason == "NamespaceTerminating"; });
 }
 
 }  // namespace
 
-std::string cut_utf8(std::string text, std::size_t limit) {
-    if (text.size() <= limit) return text;
-    std::size_t end = limit;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
-    text.resize(end);
-    return text;
-}
-
-EventRecorder::EventRecorder(asio::any_io_executor executor, Client& client, Clock& clock, std::string controller,
-                             std::string instance)
+EventRecorder::EventRecorder(asio::any_io_executor executor, Client& client, Clock& clock, EventRecorderOptions options)
     : client_(client),
       clock_(clock),
-      controller_(std::move(controller)),
-      instance_(cut_utf8(std::move(instance), kMaxWord)),
-      queued_(std::move(executor)) {}
+      options_(std::move(options)),
+      queued_(std::move(executor)),
+      random_(options_.seed) {
+    options_.instance = cut_utf8(std::move(options_.instance), kMaxWord);
+}
 
 void EventRecorder::record(Event event) {
-    if (queue_.size() >= kMaxQueued) {
+    auto decision = correlator_.observe(std::move(event), {clock_.steady_now(), clock_.now()});
+    if (decision.spam) {
         ++dropped_;
-        return;
+        if (options_.observer != nullptr) options_.observer->on_dropped("spam");
     }
-    queue_.push_back(std::move(event));
+    for (auto& series : {decision.evicted, decision.write}) {
+        if (!series) continue;
+        if (queue_.size() < kMaxQueued) {
+            enqueue(series);
+        } else if (series->written > 0) {
+            series->queued = false;  // the sweep writes the count once there is room
+        } else {
+            correlator_.forget(*series);
+            drop(*series, "queue_full");
+        }
+    }
+    arm_sweep();
+}
+
+void EventRecorder::enqueue(Series series) {
+    series->queued = true;
+    queue_.push_back(std::move(series));
     queued_.notify_all();
 }
 
-std::string EventRecorder::next_name(const std::string& object) {
-    // <object>.<unix nanoseconds in hex>, made unique within one microsecond by a sequence.
-    const auto nanos = static_cast<std::uint64_t>(clock_.now().time_since_epoch().count()) * 1000 + sequence_++ % 1000;
-    char suffix[24];
-    std::snprintf(suffix, sizeof suffix, ".%016llx", static_cast<unsigned long long>(nanos));
-    return cut_utf8(object, 200) + suffix;
+void EventRecorder::arm_sweep() {
+    if (next_sweep_ || correlator_.empty()) return;
+    next_sweep_ = clock_.call_after(kSweepInterval, [this] {
+        next_sweep_.reset();
+        sweep();
+        arm_sweep();
+    });
 }
 
-void EventRecorder::remember(Series series) {
-    recent_.push_front(std::move(series));
-    by_key_[recent_.front().key] = recent_.begin();
-    if (recent_.size() <= kMaxSeries) return;
-    by_key_.erase(recent_.back().key);
-    recent_.pop_back();
+void EventRecorder::sweep() {
+    const std::size_t room = kMaxQueued - std::min(kMaxQueued, queue_.size());
+    for (auto& series : correlator_.sweep(clock_.steady_now(), room)) enqueue(std::move(series));
 }
 
-asio::awaitable<bool> EventRecorder::continue_series(Series& series, std::stop_token stop) {
-    const SteadyTime now = clock_.steady_now();
-    ++series.count;
-    if (series.count > 2 && now - series.last_write < kSeriesInterval) co_return true;
-    series.last_write = now;
-    const nlohmann::json body = {
-        {"series", {{"count", series.count}, {"lastObservedTime", format_micro_time(clock_.now())}}}};
-    ApiRequest request;
-    request.method = "PATCH";
-    request.path = events_path(series.ns) + "/" + series.name;
-    request.content_type = patch::kMerge;
-    request.body = dump_json(body);
-    request.idempotent = true;
-    const auto patched = co_await client_.call(std::move(request), stop);
-    co_return patched.has_value() || patched.error().kind != ErrorKind::not_found;
+void EventRecorder::drop(const EventSeries& series, std::string_view why) {
+    ++dropped_;
+    if (options_.observer != nullptr) options_.observer->on_dropped(why);
+    log::debug("events", "event dropped",
+               {{"why", why}, {"reason", series.event.reason}, {"object", series.event.regarding.name}});
 }
 
-asio::awaitable<void> EventRecorder::write(const Event& event, std::stop_token stop) {
-    const std::string key = series_key(event);
-    if (const auto known = by_key_.find(key); known != by_key_.end()) {
-        const auto position = known->second;
-        if (clock_.steady_now() - position->last_write < kSeriesLife) {
-            const bool alive = co_await continue_series(*position, stop);
-            if (alive) co_return;
-        }
-        // It expired on the server or here: a new Event takes its place.
-        by_key_.erase(key);
-        recent_.erase(position);
+ApiRequest EventRecorder::request_for(const EventSeries& series) const {
+    const Event& event = series.event;
+    const bool is_new = series.written == 0;
+    nlohmann::json body = nlohmann::json::object();
+    if (is_new) {
+        body = {{"apiVersion", "events.k8s.io/v1"},
+                {"kind", "Event"},
+                {"metadata", {{"name", series.name}, {"namespace", series.ns}}},
+                {"eventTime", format_micro_time(series.first_seen)},
+                {"reportingController", options_.controller},
+                {"reportingInstance", options_.instance},
+                {"action", cut_utf8(event.action, kMaxWord)},
+                {"reason", cut_utf8(event.reason, kMaxWord)},
+                {"type", event.type == EventType::normal ? "Normal" : "Warning"},
+                {"note", cut_utf8(event.note, kMaxNote)},
+                {"regarding", to_json(event.regarding)}};
+        if (event.related) body["related"] = to_json(*event.related);
     }
-    const std::string ns = event.regarding.ns.empty() ? "default" : event.regarding.ns;
-    Series series;
-    series.name = next_name(event.regarding.name);
-    series.ns = ns;
-    series.key = key;
-    series.last_write = clock_.steady_now();
-    nlohmann::json body = {{"apiVersion", "events.k8s.io/v1"},
-                           {"kind", "Event"},
-                           {"metadata", {{"name", series.name}, {"namespace", ns}}},
-                           {"eventTime", format_micro_time(clock_.now())},
-                           {"reportingController", controller_},
-                           {"reportingInstance", instance_},
-                           {"action", cut_utf8(event.action, kMaxWord)},
-                           {"reason", cut_utf8(event.reason, kMaxWord)},
-                           {"type", event.type == EventType::normal ? "Normal" : "Warning"},
-                           {"note", cut_utf8(event.note, kMaxNote)},
-                           {"regarding", to_json(event.regarding)}};
-    if (event.related) body["related"] = to_json(*event.related);
+    if (series.count > 1) {
+        body["series"] = {{"count", series.count}, {"lastObservedTime", format_micro_time(series.last_seen)}};
+    }
     ApiRequest request;
-    request.method = "POST";
-    request.path = events_path(ns);
+    request.path = "/apis/events.k8s.io/v1/namespaces/" + series.ns + "/events";
+    request.method = is_new ? "POST" : "PATCH";
+    if (!is_new) {
+        request.path += "/" + series.name;
+        request.content_type = patch::kMerge;
+    }
     request.body = dump_json(body);
     request.idempotent = true;  // the name is fixed: a second POST is AlreadyExists
-    const auto created = co_await client_.call(std::move(request), stop);
-    if (created || created.error().kind == ErrorKind::already_exists) {
-        remember(std::move(series));
-    } else if (created.error().kind != ErrorKind::cancelled && created.error().kind != ErrorKind::forbidden) {
-        log::warn("events", "event dropped", {{"reason", event.reason}, {"error", created.error().message}});
-        ++dropped_;
-    } else if (created.error().kind == ErrorKind::forbidden) {
-        // A namespace that is being deleted takes no Events; that is quiet unless somebody debugs.
-        log::debug("events", "event refused", {{"reason", event.reason}, {"error", created.error().message}});
-        ++dropped_;
+    return request;
+}
+
+Duration EventRecorder::retry_delay(int attempt) {
+    // The first is drawn, so that not every client comes back at the same moment.
+    if (attempt > 1) return kRetryInterval;
+    return Duration(std::uniform_int_distribution<Duration::rep>(0, kRetryInterval.count())(random_));
+}
+
+asio::awaitable<void> EventRecorder::write(Series series, std::stop_token stop) {
+    for (int attempt = 1;; ++attempt) {
+        const std::uint64_t count = series->count;
+        const bool is_new = series->written == 0;
+        const auto answer = co_await client_.call(request_for(*series), stop);
+        if (answer || (is_new && answer.error().kind == ErrorKind::already_exists)) {
+            series->written = count;
+            series->written_at = clock_.steady_now();
+            series->queued = false;
+            // Repeated while it was being created: the first repetition is told at once.
+            if (count == 1 && series->count > 1) enqueue(std::move(series));
+            co_return;
+        }
+        const Error& error = answer.error();
+        if (!is_new && error.kind == ErrorKind::not_found) {
+            // It has expired on the server, and a PATCH of it will never succeed again (kubernetes/kubernetes#6289).
+            correlator_.rename(*series, clock_.now());
+            continue;
+        }
+        std::string_view why = "refused";
+        if (is_worth_a_retry(error.kind)) {
+            why = "unreachable";
+            if (attempt < kAttempts) {
+                const bool waited = co_await sleep_for(clock_, retry_delay(attempt), stop);
+                if (waited) continue;
+            }
+        }
+        if (stop.stop_requested()) why = "shutdown";
+        series->queued = false;
+        if (is_new) correlator_.forget(*series);
+        drop(*series, why);
+        if (why != "shutdown" && !is_terminating_namespace(error)) {
+            log::warn("events", "event not written",
+                      {{"reason", series->event.reason}, {"attempts", attempt}, {"error", error.message}});
+        }
+        co_return;
     }
 }
 
@@ -162,16 +182,22 @@ asio::awaitable<void> EventRecorder::run(std::stop_token stop) {
     std::stop_source flush_limit;
     std::unique_ptr<Timer> limit;
     const std::stop_callback on_stop(stop, [&] {
+        for (auto& series : correlator_.unwritten()) enqueue(std::move(series));
         limit = clock_.call_after(kFlushTime, [&flush_limit] { flush_limit.request_stop(); });
         queued_.notify_all();
     });
     for (;;) {
         while (queue_.empty() && !stop.stop_requested()) co_await queued_.wait();
-        if (queue_.empty() || flush_limit.stop_requested()) co_return;
-        const Event event = std::move(queue_.front());
+        if (queue_.empty()) break;
+        Series series = std::move(queue_.front());
         queue_.pop_front();
-        co_await write(event, flush_limit.get_token());
+        if (flush_limit.stop_requested()) {
+            drop(*series, "shutdown");
+            continue;
+        }
+        co_await write(std::move(series), flush_limit.get_token());
     }
+    next_sweep_.reset();
 }
 
 }  // namespace kube

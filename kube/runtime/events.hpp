@@ -2,81 +2,70 @@
 
 #include "kube/base/signal.hpp"
 #include "kube/client/client.hpp"
+#include "kube/runtime/event_series.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
 #include <cstdint>
 #include <deque>
-#include <list>
-#include <optional>
+#include <memory>
+#include <random>
 #include <stop_token>
 #include <string>
-#include <unordered_map>
+#include <string_view>
 
 namespace kube {
 
-/// Names an object in an Event.
-struct ObjectReference {
-    std::string api_version;
-    std::string kind;
-    std::string ns;  ///< Empty for cluster-scoped objects, whose Events live in "default".
-    std::string name;
-    std::string uid;
-    std::string resource_version;
-    std::string field_path;
+/// Told about every Event that will not be stored; `why` is one of `queue_full`, `spam`, `refused`, `unreachable`,
+/// `shutdown`.
+class EventObserver {
+  public:
+    virtual ~EventObserver() = default;
+    virtual void on_dropped(std::string_view why) = 0;
 };
 
-enum class EventType { normal, warning };
-
-struct Event {
-    ObjectReference regarding;
-    std::optional<ObjectReference> related;
-    EventType type = EventType::normal;
-    std::string reason;  ///< CamelCase, at most 128 bytes.
-    std::string action;  ///< What was done, at most 128 bytes.
-    std::string note;    ///< For people; cut to 1024 bytes on a character boundary.
+struct EventRecorderOptions {
+    std::string controller;             ///< `reportingController`, e.g. "example.dev/operator".
+    std::string instance;               ///< `reportingInstance`: host name and process; cut to 128 bytes.
+    std::uint64_t seed = 0;             ///< Of the delay before a retry.
+    EventObserver* observer = nullptr;  ///< Must outlive the recorder.
 };
 
 /// Writes Events (events.k8s.io/v1) without ever holding up a reconcile: a bounded queue, one writer, equal Events
-/// folded into a series. Source of the rules: client-go tools/events/event_broadcaster.go.
+/// folded into a series (see `EventCorrelator`). An API server that cannot be reached is tried 12 times, 10 seconds
+/// apart, for each write; what it refuses is dropped. One recorder for a process: each folds only what it sees itself.
+/// Needs create and patch on `events`. Source of the rules: client-go tools/events/event_broadcaster.go.
 class EventRecorder {
   public:
-    EventRecorder(boost::asio::any_io_executor executor, Client& client, Clock& clock, std::string controller,
-                  std::string instance);
+    EventRecorder(boost::asio::any_io_executor executor, Client& client, Clock& clock, EventRecorderOptions options);
 
     /// Never blocks. Beyond 1000 unwritten Events the newest are dropped and counted.
     void record(Event event);
     std::uint64_t dropped() const { return dropped_; }
 
-    /// Writes until `stop`, then flushes what is queued for at most five seconds.
+    /// Writes until `stop`, then flushes what is queued, and the counts of series, for at most five seconds. Stop it
+    /// after everything that records and before the client is gone.
     boost::asio::awaitable<void> run(std::stop_token stop);
 
   private:
-    struct Series {
-        std::string name;
-        std::string ns;
-        std::string key;
-        int count = 1;
-        SteadyTime last_write{};
-    };
-    boost::asio::awaitable<void> write(const Event& event, std::stop_token stop);
-    boost::asio::awaitable<bool> continue_series(Series& series, std::stop_token stop);
-    void remember(Series series);
-    std::string next_name(const std::string& object);
+    using Series = EventCorrelator::Series;
+    boost::asio::awaitable<void> write(Series series, std::stop_token stop);
+    ApiRequest request_for(const EventSeries& series) const;
+    void enqueue(Series series);
+    void sweep();
+    void arm_sweep();
+    void drop(const EventSeries& series, std::string_view why);
+    Duration retry_delay(int attempt);
 
     Client& client_;
     Clock& clock_;
-    std::string controller_;
-    std::string instance_;
+    EventRecorderOptions options_;
     Signal queued_;
-    std::deque<Event> queue_;
+    std::deque<Series> queue_;
+    EventCorrelator correlator_;
+    std::mt19937_64 random_;
     std::uint64_t dropped_ = 0;
-    std::uint64_t sequence_ = 0;
-    std::list<Series> recent_;  ///< Most recently used first, bounded.
-    std::unordered_map<std::string, std::list<Series>::iterator> by_key_;
+    std::unique_ptr<Timer> next_sweep_;
 };
-
-/// `text` cut to at most `limit` bytes without splitting a UTF-8 character.
-std::string cut_utf8(std::string text, std::size_t limit);
 
 }  // namespace kube

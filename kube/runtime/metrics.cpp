@@ -190,6 +190,28 @@ void append(std::string& out, std::string_view name, std::string_view type, std:
     out.append(type).append("\n").append(name).append(" ").append(number.str()).append("\n");
 }
 
+/// Of the network namespace, loopback and all, as client_golang counts them.
+void append_network_metrics(std::string& out) {
+    std::ifstream netstat("/proc/self/net/netstat");
+    std::string names;
+    std::string values;
+    while (std::getline(netstat, names) && std::getline(netstat, values)) {
+        if (!names.starts_with("IpExt:")) continue;
+        std::istringstream columns(names);
+        std::istringstream fields(values);
+        std::string value;
+        for (std::string column; columns >> column && fields >> value;) {
+            if (column == "InOctets") {
+                append(out, "process_network_receive_bytes_total", "counter",
+                       "Number of bytes received by the process over the network.", std::stod(value));
+            } else if (column == "OutOctets") {
+                append(out, "process_network_transmit_bytes_total", "counter",
+                       "Number of bytes sent by the process over the network.", std::stod(value));
+            }
+        }
+    }
+}
+
 /// prometheus-cpp has no process collector, and dashboards expect one.
 void append_process_metrics(std::string& out) {
     std::ifstream file("/proc/self/stat");
@@ -233,10 +255,15 @@ void append_process_metrics(std::string& out) {
     append(out, "process_max_fds", "gauge", "Maximum number of open file descriptors.",
            static_cast<double>(limit.rlim_cur));
     append(out, "process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes.", virtual_bytes);
+    rlimit address_space{};
+    getrlimit(RLIMIT_AS, &address_space);
+    append(out, "process_virtual_memory_max_bytes", "gauge", "Maximum amount of virtual memory available in bytes.",
+           address_space.rlim_cur == RLIM_INFINITY ? -1 : static_cast<double>(address_space.rlim_cur));
     append(out, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.",
            resident_pages * static_cast<double>(sysconf(_SC_PAGESIZE)));
     append(out, "process_start_time_seconds", "gauge", "Start time of the process since unix epoch in seconds.",
            boot + start / ticks);
+    append_network_metrics(out);
 }
 
 }  // namespace

@@ -91,6 +91,7 @@ void ControlPlane::start_api_server() {
     } else {
         argv.emplace_back("--kubelet");
         for (const std::string name : kPeople) argv.insert(argv.end(), {"--user", name + ":developers"});
+        argv.insert(argv.end(), {"--token", "reader-token=reader", "--token", "stranger-token=stranger"});
     }
     api_server_ = std::make_unique<Subprocess>(argv, dir_ + "/apiserver-process");
     if (!api_server_->wait_for_line("ready", kStartTime)) {

@@ -36,8 +36,10 @@ class OperatorProcess {
     /// The audit lines of that request ("namespace/name"). Every line on stdout but `ready` must be one.
     std::vector<nlohmann::json> audit(const std::string& request);
 
-  private:
+    /// Of `health`, `metrics` or `webhooks`; 0 before it listens.
     unsigned short port_of(const std::string& listener);
+
+  private:
     std::vector<double> series(const std::string& name, const Labels& labels);
 
     Subprocess process_;

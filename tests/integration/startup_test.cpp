@@ -86,7 +86,13 @@ TEST_F(StartUp, AFlagThatCannotBeUsedIsNamed) {
         {{"dev", "--leader-elect-retry-period", "often"}, "--leader-elect-retry-period"},
         {{"dev", "--leader-elect-lease-duration", "10s"}, "--leader-elect-lease-duration"},
         {{"run", "--metrics-secure=false"}, "--webhook-cert-dir"},
-        {{"run", "--webhook-cert-dir", dir_}, "--metrics-secure"},
+        {{"run", "--metrics-secure=perhaps"}, "--metrics-secure"},
+        {{"dev", "--metrics-cert-dir", dir_}, "--metrics-secure"},
+        {{"dev", "--kube-api-qps", "-1"}, "--kube-api-qps"},
+        {{"dev", "--kube-api-burst", "0"}, "--kube-api-burst"},
+        {{"dev", "--sync-period", "daily"}, "--sync-period"},
+        {{"dev", "--shutdown-timeout", "0s"}, "--shutdown-timeout"},
+        {{"dev", "--shutdown-delay", "30s"}, "--shutdown-delay"},
         {{"frobnicate"}, "unknown command \"frobnicate\""},
         {{}, "subcommand"},
     };
@@ -98,6 +104,31 @@ TEST_F(StartUp, AFlagThatCannotBeUsedIsNamed) {
         // The mistake, and where to find help.
         EXPECT_LE(lines_of(said), 2) << said;
     }
+}
+
+TEST_F(StartUp, AFlagCanComeFromTheEnvironmentAndTheCommandLineWins) {
+    const auto run = [&](const std::vector<std::string>& arguments, const std::map<std::string, std::string>& env) {
+        std::vector<std::string> argv = {"dev", "--kubeconfig", dir_ + "/none"};
+        argv.insert(argv.end(), arguments.begin(), arguments.end());
+        Subprocess process(command(argv), dir_ + "/log", env);
+        const auto code = process.wait(std::chrono::seconds(20));
+        return std::pair(code, process.err());
+    };
+    const std::map<std::string, std::string> json = {{"ENDOSCOPE_LOG_FORMAT", "json"}};
+    EXPECT_TRUE(run({}, {}).second.contains(" error operator: ")) << "the default of dev";
+    EXPECT_TRUE(run({}, json).second.starts_with("{")) << "the environment beats the default";
+    EXPECT_FALSE(run({"--log-format", "text"}, json).second.starts_with("{")) << "the flag beats the environment";
+    const auto [code, said] = run({}, {{"ENDOSCOPE_WEBHOOK_PORT", "http"}});
+    EXPECT_EQ(code, 2);
+    EXPECT_TRUE(said.contains("--webhook-port")) << said;
+    // What the kubelet sets for a Service named endoscope-webhook.
+    EXPECT_EQ(run({}, {{"ENDOSCOPE_WEBHOOK_PORT", "tcp://10.0.0.1:443"}}).first, 1);
+}
+
+TEST_F(StartUp, TheVersionIsPrinted) {
+    Subprocess process(command({"--version"}), dir_ + "/log");
+    EXPECT_EQ(process.wait(std::chrono::seconds(20)), 0);
+    EXPECT_TRUE(process.out().starts_with("endoscope-operator ")) << process.out();
 }
 
 TEST_F(StartUp, ARefusedConnectionIsWaitedForWithoutABusyLoop) {

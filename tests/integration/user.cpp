@@ -20,7 +20,10 @@ std::string collection_path(const json& object) {
                                                                 {"Pod", "pods"},
                                                                 {"Namespace", "namespaces"},
                                                                 {"Role", "roles"},
-                                                                {"RoleBinding", "rolebindings"}};
+                                                                {"RoleBinding", "rolebindings"},
+                                                                {"ClusterRole", "clusterroles"},
+                                                                {"ClusterRoleBinding", "clusterrolebindings"},
+                                                                {"ServiceAccount", "serviceaccounts"}};
     const std::string version = kube::string_at(object, {"apiVersion"});
     const std::string ns = kube::string_at(object, {"metadata", "namespace"});
     return (version.contains('/') ? "/apis/" : "/api/") + version + (ns.empty() ? "" : "/namespaces/" + ns) + "/" +
@@ -100,19 +103,36 @@ bool User::remove(const std::string& path) {
     return request("DELETE", path).has_value();
 }
 
-std::string http_get(unsigned short port, const std::string& path) {
+namespace {
+
+kube::Result<std::string> get_on_loopback(unsigned short port, const std::string& path, const std::string& token,
+                                          std::optional<kube::TlsClientConfig> tls) {
     asio::io_context io(1);
     const auto clock = kube::make_system_clock(io.get_executor());
-    auto transport = kube::make_tcp_transport(io.get_executor(), *clock, "127.0.0.1", port, std::nullopt);
-    if (!transport) return "";
+    auto transport = kube::make_tcp_transport(io.get_executor(), *clock, "127.0.0.1", port, std::move(tls));
+    if (!transport) return std::unexpected(transport.error());
     kube::ClientOptions options;
     options.user_agent = "integration-tests";
     options.max_attempts = 1;
-    kube::Client client(*transport, *clock, options);
+    kube::Client client(*transport, *clock, options, token.empty() ? nullptr : kube::make_static_token(token));
     kube::ApiRequest request;
     request.path = path;
-    const auto body = run(io, client.call(std::move(request)));
+    return run(io, client.call(std::move(request)));
+}
+
+}  // namespace
+
+std::string http_get(unsigned short port, const std::string& path) {
+    const auto body = get_on_loopback(port, path, "", std::nullopt);
     return body ? *body : "";
+}
+
+kube::Result<std::string> https_get(unsigned short port, const std::string& path, const std::string& token,
+                                    const std::string& anchor) {
+    kube::TlsClientConfig tls;
+    tls.insecure = anchor.empty();
+    tls.ca_pem = anchor;
+    return get_on_loopback(port, path, token, std::move(tls));
 }
 
 }  // namespace endoscope::test

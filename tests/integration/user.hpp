@@ -40,5 +40,9 @@ class User {
 
 /// GET over plain HTTP on loopback; the body, or "" when nothing answers with 200.
 std::string http_get(unsigned short port, const std::string& path);
+/// GET over TLS on loopback, with a bearer token unless that is empty. `anchor` is the certificate to trust; empty
+/// trusts any.
+kube::Result<std::string> https_get(unsigned short port, const std::string& path, const std::string& token,
+                                    const std::string& anchor = "");
 
 }  // namespace endoscope::test

@@ -36,7 +36,9 @@ OperatorProcess::OperatorProcess(kube::test::ManualClock& world, Network& networ
       registry_(kube::make_registry()),
       audit_(clock_, std::move(settings.on_audit)),
       client_(network.transport(context_, name_, "api"), clock_, client_options()),
-      election_client_(network.transport(context_, name_, "api"), clock_, client_options()) {
+      election_client_(network.transport(context_, name_, "api"), clock_, client_options()),
+      events_(context_.get_executor(), client_, clock_,
+              {.controller = "endoscope.dev/operator", .instance = name_, .seed = std::hash<std::string>()(name_)}) {
     clock_.offset = settings.wall_offset;
     if (settings.elects) {
         kube::LeaderElectionOptions options;
@@ -98,7 +100,6 @@ asio::awaitable<Result<void>> OperatorProcess::run() {
     auto keys = co_await controller::load_seal_keys(client_, "endoscope-system", stop);
     if (!keys) co_return std::unexpected(keys.error());
     controller::OperatorOptions options;
-    options.instance = name_;
     options.most_pod_watches = most_pod_watches_;
     if (election_) {
         const kube::LeaseTimes times;
@@ -106,7 +107,7 @@ asio::awaitable<Result<void>> OperatorProcess::run() {
         options.write_timeout = times.lease - times.renew_deadline;
     }
     operator_ = std::make_unique<controller::Operator>(context_.get_executor(), client_, clock_, registry_,
-                                                       std::move(*keys), audit_, options);
+                                                       std::move(*keys), audit_, events_, options);
     serving_ = true;
     kube::TaskGroup running(context_.get_executor());
     kube::TaskGroup electing(context_.get_executor());
@@ -120,8 +121,12 @@ asio::awaitable<Result<void>> OperatorProcess::run() {
 }
 
 asio::awaitable<void> OperatorProcess::main() {
+    kube::TaskGroup recording(context_.get_executor());
+    recording.spawn("events", events_.run(event_stop_.get_token()));
     const auto ended = co_await run();
     serving_ = false;
+    event_stop_.request_stop();
+    co_await recording.join();
     if (!ended) {
         kube::log::warn("operator", "cannot run", {{"error", ended.error().message}});
         exit_code_ = 1;

@@ -53,10 +53,12 @@ class OperatorProcess {
     endoscope::controller::AuditLog audit_;
     kube::Client client_;
     kube::Client election_client_;
+    kube::EventRecorder events_;
     std::unique_ptr<kube::LeaderElection> election_;
     std::unique_ptr<endoscope::controller::Operator> operator_;
     std::stop_source stop_;
     std::stop_source election_stop_;
+    std::stop_source event_stop_;
     bool serving_ = false;
     std::optional<int> exit_code_;
 };

@@ -6,6 +6,10 @@
 #include <boost/asio/this_coro.hpp>
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <string>
+#include <vector>
+
 namespace kube {
 namespace {
 
@@ -82,6 +86,37 @@ asio::awaitable<void> too_many() {
 
 TEST(HttpServerRun, LimitsConnections) {
     test::run_coro(too_many());
+}
+
+asio::awaitable<void> thousand() {
+    const auto executor = co_await asio::this_coro::executor;
+    Fixture fixture(executor);
+    fixture.start();
+    // Half of them never send a whole header, and nobody waits for them.
+    std::vector<std::unique_ptr<MemoryStream>> clients;
+    for (int i = 0; i < 1000; ++i) clients.push_back(fixture.listener->connect());
+    for (std::size_t i = 0; i < clients.size(); ++i) {
+        const std::string request = "GET / HTTP/1.1\r\nHost: h\r\n";
+        co_await clients[i]->write(i % 2 == 0 ? request + "\r\n" : request);
+    }
+    co_await test::settle();
+    EXPECT_EQ(fixture.exchanges, 500);
+    for (std::size_t i = 0; i < clients.size(); i += 2) {
+        const auto answer = co_await clients[i]->read_until("done");
+        EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 ")) << answer;
+    }
+    fixture.clock.advance(std::chrono::seconds(10));
+    for (std::size_t i = 1; i < clients.size(); i += 2) {
+        const auto answer = co_await clients[i]->read_to_end();
+        EXPECT_TRUE(answer.starts_with("HTTP/1.1 408 ")) << answer;
+    }
+    fixture.stop.request_stop();
+    co_await test::settle();
+    EXPECT_TRUE(fixture.ended);
+}
+
+TEST(HttpServerRun, ServesAThousandConnectionsOfWhichHalfAreSlow) {
+    test::run_coro(thousand());
 }
 
 asio::awaitable<void> drains(bool finishes) {
