@@ -100,6 +100,7 @@ asio::awaitable<bool> EventRecorder::continue_series(Series& series, std::stop_t
     const nlohmann::json body = {
         {"series", {{"count", series.count}, {"lastObservedTime", format_micro_time(clock_.now())}}}};
     ApiRequest request;
+    request.priority = RequestPriority::low;
     request.method = "PATCH";
     request.path = events_path(series.ns) + "/" + series.name;
     request.content_type = patch::kMerge;
@@ -140,6 +141,7 @@ asio::awaitable<void> EventRecorder::write(const Event& event, std::stop_token s
                            {"regarding", to_json(event.regarding)}};
     if (event.related) body["related"] = to_json(*event.related);
     ApiRequest request;
+    request.priority = RequestPriority::low;
     request.method = "POST";
     request.path = events_path(ns);
     request.body = dump_json(body);

@@ -16,8 +16,8 @@ namespace {
 /// How long after the lease itself has run out a holder that still believes in it counts as stuck (client-go
 /// tools/leaderelection/healthzadaptor.go, as controller managers set it).
 constexpr Duration kStuckAfter = std::chrono::seconds(20);
-/// A connection that the server had closed costs one attempt more; nothing else is repeated below the state machine.
-constexpr int kAttempts = 2;
+/// Nothing is repeated below the state machine but what the server let fall with an idle connection.
+constexpr int kAttempts = 1;
 
 }  // namespace
 
@@ -85,6 +85,8 @@ asio::awaitable<LeaseFsm::Action> LeaderElection::perform(LeaseFsm::Action actio
 
 asio::awaitable<Result<Lease>> LeaderElection::send(ApiRequest request, Duration timeout, std::stop_token stop) {
     request.timeout = timeout;
+    request.priority = RequestPriority::exempt;
+    request.idempotent = true;  // a fixed name or a resourceVersion: sent twice it still happens once
     request.max_attempts = kAttempts;
     const std::string what = request.method + " " + request.path;
     std::stop_source cancel;
