@@ -21,36 +21,11 @@ double seconds(Duration duration) {
     return std::chrono::duration<double>(duration).count();
 }
 
-const prometheus::Histogram::BucketBoundaries kRequestBuckets = {.005, .025, .1, .25, .5, 1, 2, 4, 8, 15, 30, 60};
 const prometheus::Histogram::BucketBoundaries kQueueBuckets = {1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3,
                                                                1e-2, 1e-1, 1,    10,   100,  1000};
 const prometheus::Histogram::BucketBoundaries kReconcileBuckets = {
     .005, .01, .025, .05, .1,  .15, .2,  .25, .3, .35, .4, .45, .5, .6, .7, .8, .9, 1,  1.25, 1.5,
     1.75, 2,   2.5,  3,   3.5, 4,   4.5, 5,   6,  7,   8,  9,   10, 15, 20, 25, 30, 40, 50,   60};
-
-class RequestMetrics final : public RequestObserver {
-  public:
-    explicit RequestMetrics(prometheus::Registry& registry)
-        : total_(prometheus::BuildCounter()
-                     .Name("rest_client_requests_total")
-                     .Help("Number of HTTP requests, partitioned by status code, method, and host.")
-                     .Register(registry)),
-          duration_(prometheus::BuildHistogram()
-                        .Name("rest_client_request_duration_seconds")
-                        .Help("Request latency in seconds. Broken down by verb, and host.")
-                        .Register(registry)) {}
-
-    void on_request(std::string_view method, std::string_view host, std::string_view code, Duration elapsed) override {
-        total_.Add({{"code", std::string(code)}, {"method", std::string(method)}, {"host", std::string(host)}})
-            .Increment();
-        duration_.Add({{"verb", std::string(method)}, {"host", std::string(host)}}, kRequestBuckets)
-            .Observe(seconds(elapsed));
-    }
-
-  private:
-    prometheus::Family<prometheus::Counter>& total_;
-    prometheus::Family<prometheus::Histogram>& duration_;
-};
 
 class QueueMetrics final : public QueueObserver {
   public:
@@ -249,10 +224,6 @@ std::string render_metrics(const Registry& registry) {
     std::string text = prometheus::TextSerializer().Serialize(registry->Collect());
     append_process_metrics(text);
     return text;
-}
-
-std::unique_ptr<RequestObserver> make_request_metrics(const Registry& registry) {
-    return std::make_unique<RequestMetrics>(*registry);
 }
 
 std::unique_ptr<QueueObserver> make_queue_metrics(const Registry& registry, const std::string& name) {

@@ -22,7 +22,7 @@ Registry make_registry();
 /// The text exposition format (version 0.0.4), with the `process_*` family read from /proc at this moment.
 std::string render_metrics(const Registry& registry);
 
-/// `rest_client_requests_total` and `rest_client_request_duration_seconds`.
+/// `rest_client_*` of a client.
 std::unique_ptr<RequestObserver> make_request_metrics(const Registry& registry);
 
 /// `workqueue_*` of the queue `name`.
