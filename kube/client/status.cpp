@@ -73,7 +73,12 @@ Error error_from_status_object(std::string_view status_json) {
     int code = 500;
     if (const auto status = parse_json(status_json)) {
         const nlohmann::json* value = find_at(*status, {"code"});
-        if (value != nullptr && value->is_number_integer()) code = value->get<int>();
+        const std::string reason = string_at(*status, {"reason"});
+        if (value != nullptr && value->is_number_integer() && *value >= 400 && *value <= 599) {
+            code = value->get<int>();
+        } else if (reason == "Expired" || reason == "Gone") {
+            code = 410;  // what decides between resuming and listing anew must not hang on one field
+        }
     }
     return error_from_response(code, status_json, HttpHeaders());
 }

@@ -66,6 +66,11 @@ TEST(Status, AnErrorEventOfAWatchCarriesItsOwnCode) {
     EXPECT_EQ(error_from_status_object(R"({"kind":"Status","code":410,"reason":"Expired","message":"too old"})").kind,
               ErrorKind::gone);
     EXPECT_EQ(error_from_status_object("{}").kind, ErrorKind::server);
+    EXPECT_EQ(error_from_status_object(R"({"kind":"Status","reason":"Expired"})").kind, ErrorKind::gone);
+    for (const char* code : {"0", "-1", "200", "1e99", "99999999999999999999", "null", "\"410\""}) {
+        const std::string text = std::string(R"({"kind":"Status","message":"m","code":)") + code + "}";
+        EXPECT_EQ(error_from_status_object(text).kind, ErrorKind::server) << code;
+    }
 }
 
 }  // namespace
