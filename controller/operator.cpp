@@ -18,8 +18,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr kube::Duration kSyncPoll = std::chrono::milliseconds(20);
-
 /// The characters that Kubernetes itself uses for generated names: no vowels, nothing that looks like another.
 std::string random_suffix() {
     static constexpr std::string_view kAlphabet = "bcdfghjklmnpqrstvwxz2456789";
@@ -30,8 +28,12 @@ std::string random_suffix() {
     return suffix;
 }
 
-kube::ReflectorOptions collection(std::string name, std::string path, std::uint64_t seed) {
+constexpr const char* kMetricPrefix = "endoscope";
+
+kube::ReflectorOptions collection(std::string name, std::string path, std::uint64_t seed,
+                                  kube::ReflectorObserver& observer) {
     kube::ReflectorOptions options;
+    options.observer = &observer;
     options.name = std::move(name);
     options.path = std::move(path);
     options.seed = seed;
@@ -62,6 +64,10 @@ struct Operator::Parts {
               kube::make_controller_metrics(registry, "debugrequest", options.max_concurrent_reconciles)),
           policy_queue_metrics(kube::make_queue_metrics(registry, "debugpolicy")),
           policy_controller_metrics(kube::make_controller_metrics(registry, "debugpolicy", 1)),
+          request_cache_metrics(kube::make_reflector_metrics(registry, clock, kMetricPrefix, "debugrequests")),
+          policy_cache_metrics(kube::make_reflector_metrics(registry, clock, kMetricPrefix, "debugpolicies")),
+          namespace_cache_metrics(kube::make_reflector_metrics(registry, clock, kMetricPrefix, "namespaces")),
+          pod_watch_metrics(kube::make_reflector_metrics(registry, clock, kMetricPrefix, "pods", false)),
           queue(executor, clock, queue_metrics.get()),
           policy_queue(executor, clock, policy_queue_metrics.get()),
           requests(
@@ -76,13 +82,18 @@ struct Operator::Parts {
               [](const nlohmann::json& object) { return std::pair(kube::object_key(object), labels_of(object)); },
               kube::object_key),
           request_reflector(client, clock, requests,
-                            collection("debugrequests", "/apis/endoscope.dev/v1alpha1/debugrequests", 1)),
+                            collection("debugrequests", "/apis/endoscope.dev/v1alpha1/debugrequests", options.seed + 1,
+                                       *request_cache_metrics)),
           policy_reflector(client, clock, policies,
-                           collection("debugpolicies", "/apis/endoscope.dev/v1alpha1/debugpolicies", 2)),
-          namespace_reflector(client, clock, namespaces, collection("namespaces", "/api/v1/namespaces", 3)),
+                           collection("debugpolicies", "/apis/endoscope.dev/v1alpha1/debugpolicies", options.seed + 2,
+                                      *policy_cache_metrics)),
+          namespace_reflector(
+              client, clock, namespaces,
+              collection("namespaces", "/api/v1/namespaces", options.seed + 3, *namespace_cache_metrics)),
           cluster(client, gate_of(options)),
           events(executor, client, clock, "endoscope.dev/operator", options.instance),
-          follower(executor, client, clock, [this](const std::string& key) { queue.add(key); }),
+          follower(
+              executor, client, clock, [this](const std::string& key) { queue.add(key); }, pod_watch_metrics.get()),
           reconciler({.clock = clock,
                       .cluster = cluster,
                       .requests = requests,
@@ -94,9 +105,11 @@ struct Operator::Parts {
                       .audit = audit,
                       .keys = [this] { return keys; },
                       .operator_namespace = options.ns}),
-          controller("debugrequest", queue, reconciler, clock, *controller_metrics),
+          controller("debugrequest", queue, reconciler, clock, *controller_metrics,
+                     {.reconcile_timeout = options.reconcile_timeout, .seed = options.seed + 4}),
           policy_reconciler(clock, cluster, policies),
-          policy_controller("debugpolicy", policy_queue, policy_reconciler, clock, *policy_controller_metrics),
+          policy_controller("debugpolicy", policy_queue, policy_reconciler, clock, *policy_controller_metrics,
+                            {.reconcile_timeout = options.reconcile_timeout, .seed = options.seed + 5}),
           caches(executor),
           workers(executor) {
         requests.on_change([this](const std::string& key, const auto& before, const auto& after) {
@@ -105,11 +118,11 @@ struct Operator::Parts {
             };
             const std::string ns = key.substr(0, key.find('/'));
             if (is_leading) metrics.request_moved(ns, phase(before), phase(after));
-            queue.add(key);
+            queue.add(key, requests.priority());
         });
         policies.on_change([this](const std::string& key, const auto&, const auto&) {
             if (is_leading) count_policies();
-            policy_queue.add(key);
+            policy_queue.add(key, policies.priority());
         });
     }
 
@@ -148,6 +161,10 @@ struct Operator::Parts {
     std::unique_ptr<kube::ControllerObserver> controller_metrics;
     std::unique_ptr<kube::QueueObserver> policy_queue_metrics;
     std::unique_ptr<kube::ControllerObserver> policy_controller_metrics;
+    std::unique_ptr<kube::ReflectorObserver> request_cache_metrics;
+    std::unique_ptr<kube::ReflectorObserver> policy_cache_metrics;
+    std::unique_ptr<kube::ReflectorObserver> namespace_cache_metrics;
+    std::unique_ptr<kube::ReflectorObserver> pod_watch_metrics;
     kube::WorkQueue queue;
     kube::WorkQueue policy_queue;
     kube::Store<StoredRequest> requests;
@@ -178,7 +195,7 @@ bool Operator::synced() const {
     return parts_->synced();
 }
 
-asio::awaitable<void> Operator::run(std::stop_token stop) {
+asio::awaitable<kube::Result<void>> Operator::run(std::stop_token stop) {
     Parts& p = *parts_;
     std::stop_source cache_stop;
     std::stop_source event_stop;
@@ -187,8 +204,9 @@ asio::awaitable<void> Operator::run(std::stop_token stop) {
     p.caches.spawn("namespaces", p.namespace_reflector.run(cache_stop.get_token()));
     p.caches.spawn("events", p.events.run(event_stop.get_token()));
     // No verdict before every cache is complete.
-    while (!p.synced() && !stop.stop_requested()) co_await kube::sleep_for(p.clock, kSyncPoll, stop);
-    bool leads = !stop.stop_requested();
+    auto synced = co_await kube::wait_for_sync(
+        p.clock, {&p.request_reflector, &p.policy_reflector, &p.namespace_reflector}, p.options.sync_limit, stop);
+    bool leads = synced.has_value();
     if (leads && p.options.election != nullptr) leads = co_await p.options.election->wait_until_leading(stop);
     if (leads) {
         kube::log::info("operator", "caches are synced; reconciling",
@@ -197,12 +215,20 @@ asio::awaitable<void> Operator::run(std::stop_token stop) {
         for (int i = 0; i < p.options.max_concurrent_reconciles; ++i)
             p.workers.spawn("worker", p.controller.work(stop));
         p.workers.spawn("policy worker", p.policy_controller.work(stop));
+        if (p.options.resync_period > kube::Duration::zero()) {
+            p.workers.spawn("resync",
+                            kube::run_resync(p.clock, p.requests, p.options.resync_period, p.options.seed + 6, stop));
+            p.workers.spawn("resync",
+                            kube::run_resync(p.clock, p.policies, p.options.resync_period, p.options.seed + 7, stop));
+        }
     }
     co_await p.workers.join();
     co_await p.follower.stop();
     cache_stop.request_stop();
     event_stop.request_stop();
     co_await p.caches.join();
+    if (!synced && synced.error().kind == kube::ErrorKind::cancelled) synced = {};
+    co_return synced;
 }
 
 kube::HttpHandler Operator::admission_handler() const {

@@ -13,6 +13,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -25,6 +26,10 @@ struct OperatorOptions {
     std::string ns = "endoscope-system";  ///< Where its Secrets live, and where nothing is ever injected.
     std::string instance;                 ///< Reporting instance of Events: host name and process.
     int max_concurrent_reconciles = 16;
+    kube::Duration sync_limit = std::chrono::minutes(2);  ///< For the first complete caches; then `run` fails.
+    kube::Duration resync_period{};                       ///< See `kube::run_resync`; 0 = never. Requests and policies.
+    kube::Duration reconcile_timeout{};                   ///< See `kube::ControllerOptions`.
+    std::uint64_t seed = 0;  ///< Of jitter: replicas must not all do everything at the same moment.
     /// Reconciles and writes only while this leads; nullptr: the only replica. Outlives the operator.
     kube::LeaderElection* election = nullptr;
     /// Of each write while there is an election: the lease's duration less the renew deadline.
@@ -42,8 +47,8 @@ class Operator {
     Operator& operator=(const Operator&) = delete;
 
     /// Keeps the caches, reconciles while it leads, writes Events, until `stop`; then lets running reconciles finish
-    /// and flushes. Admission is served on every replica.
-    boost::asio::awaitable<void> run(std::stop_token stop);
+    /// and flushes. Admission is served on every replica. Fails when the caches are not complete in time.
+    boost::asio::awaitable<kube::Result<void>> run(std::stop_token stop);
 
     /// All caches have had their first complete list.
     bool synced() const;

@@ -2,7 +2,6 @@
 
 #include "kube/base/json.hpp"
 #include "kube/base/log.hpp"
-#include "kube/runtime/reflector.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -26,6 +25,7 @@ class PodFollower::Watch final : public kube::ReflectorSink {
         found_ = true;
         upsert(object);
     }
+    void replace_remove(const nlohmann::json& /*object*/) override { found_ = false; }
     void end_replace() override {
         if (!found_) set(nullptr);
     }
@@ -47,6 +47,8 @@ class PodFollower::Watch final : public kube::ReflectorSink {
         options.selectors = {{"fieldSelector", "metadata.name=" + name_}};
         options.seed = std::hash<std::string>()(ns_ + "/" + name_);
         options.resume_from = first_version_;
+        options.priority = kube::RequestPriority::normal;  // a session waits for it
+        options.observer = owner_.observer_;
         return options;
     }
 
@@ -68,8 +70,14 @@ class PodFollower::Watch final : public kube::ReflectorSink {
     bool found_ = false;
 };
 
-PodFollower::PodFollower(asio::any_io_executor executor, kube::Client& client, kube::Clock& clock, Notify notify)
-    : executor_(executor), client_(client), clock_(clock), notify_(std::move(notify)), tasks_(executor) {}
+PodFollower::PodFollower(asio::any_io_executor executor, kube::Client& client, kube::Clock& clock, Notify notify,
+                         kube::ReflectorObserver* observer)
+    : executor_(executor),
+      client_(client),
+      clock_(clock),
+      notify_(std::move(notify)),
+      observer_(observer),
+      tasks_(executor) {}
 
 PodFollower::~PodFollower() = default;
 

@@ -3,6 +3,7 @@
 #include "controller/pod_view.hpp"
 #include "kube/base/task_group.hpp"
 #include "kube/client/client.hpp"
+#include "kube/runtime/reflector.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 
@@ -22,7 +23,9 @@ class PodFollower {
     /// Called with a request's key whenever its Pod changed.
     using Notify = std::function<void(const std::string& request_key)>;
 
-    PodFollower(boost::asio::any_io_executor executor, kube::Client& client, kube::Clock& clock, Notify notify);
+    /// `observer` is told about all watches together and must outlive the follower.
+    PodFollower(boost::asio::any_io_executor executor, kube::Client& client, kube::Clock& clock, Notify notify,
+                kube::ReflectorObserver* observer = nullptr);
     ~PodFollower();
     PodFollower(const PodFollower&) = delete;
     PodFollower& operator=(const PodFollower&) = delete;
@@ -46,6 +49,7 @@ class PodFollower {
     kube::Client& client_;
     kube::Clock& clock_;
     Notify notify_;
+    kube::ReflectorObserver* observer_;
     kube::TaskGroup tasks_;
     std::map<std::string, std::shared_ptr<Watch>> watches_;  ///< By "namespace/pod".
     std::map<std::string, std::string> pod_of_;              ///< Request key to "namespace/pod".

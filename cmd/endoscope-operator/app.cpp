@@ -145,6 +145,7 @@ class App {
         client.user_agent = "endoscope-operator/" ENDOSCOPE_VERSION " (linux/amd64)";
         client.field_manager = "endoscope";
         client.path_prefix = config->path_prefix;
+        client.seed = std::random_device()();
         client.observer = request_metrics_.get();
         client_ = std::make_unique<kube::Client>(*transport, *clock_, client, token_of(*config));
         if (!options_.leader_elect) return {};
@@ -180,6 +181,15 @@ class App {
         });
         const auto how = co_await election_->run(election_stop_.get_token());
         if (how == kube::LeaseEnd::lost) stop_.request_stop();
+    }
+
+    asio::awaitable<void> reconcile() {
+        const auto ended = co_await operator_->run(stop_.get_token());
+        if (ended) co_return;
+        kube::log::error("operator", "cannot run",
+                         {{"kind", to_string(ended.error().kind)}, {"error", ended.error().message}});
+        exit_code_ = 1;
+        stop_.request_stop();
     }
 
     Result<void> listen(const std::string& what, const std::string& host, unsigned short port,
@@ -226,6 +236,7 @@ class App {
         settings.ns = options_.ns;
         settings.instance = instance_name();
         settings.max_concurrent_reconciles = options_.max_concurrent_reconciles;
+        settings.seed = std::random_device()();
         if (election_) {
             settings.election = election_.get();
             settings.write_timeout = options_.lease_times.lease - options_.lease_times.renew_deadline;
@@ -286,7 +297,7 @@ class App {
         kube::TaskGroup running(io_.get_executor());
         kube::TaskGroup electing(io_.get_executor());
         if (election_) electing.spawn("leader election", hold_lease());
-        running.spawn("operator", operator_->run(stop_.get_token()));
+        running.spawn("operator", reconcile());
         running.spawn("announce", announce_ready());
         co_await running.join();
         election_stop_.request_stop();
