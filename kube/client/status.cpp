@@ -61,9 +61,9 @@ Error error_from_response(int http_status, std::string_view body, const HttpHead
     if (error.message.empty()) error.message = "HTTP " + std::to_string(http_status);
     error.kind = kind_of(http_status, error.reason);
     const std::string_view retry = headers.get("Retry-After");
-    int seconds = 0;
+    unsigned seconds = 0;  // so that no sign is taken
     const auto [end, code] = std::from_chars(retry.data(), retry.data() + retry.size(), seconds);
-    if (!retry.empty() && code == std::errc() && end == retry.data() + retry.size() && seconds >= 0) {
+    if (!retry.empty() && code == std::errc() && end == retry.data() + retry.size()) {
         error.retry_after = std::chrono::seconds(seconds);
     }
     return error;

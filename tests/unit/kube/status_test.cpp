@@ -49,7 +49,7 @@ TEST(Status, CausesNameAndRetryAfterAreRead) {
 }
 
 TEST(Status, RetryAfterThatIsNotWholeSecondsIsIgnored) {
-    for (const char* value : {"", "soon", "1.5", "-3", "Wed, 21 Oct 2015 07:28:00 GMT"}) {
+    for (const char* value : {"", "soon", "1.5", "-3", "-0", "+1", "99999999999", "Wed, 21 Oct 2015 07:28:00 GMT"}) {
         HttpHeaders headers;
         headers.set("Retry-After", value);
         EXPECT_FALSE(error_from_response(503, "{}", headers).retry_after) << value;
