@@ -37,6 +37,7 @@ kube::ReflectorOptions collection(std::string name, std::string path, std::uint6
     options.name = std::move(name);
     options.path = std::move(path);
     options.seed = seed;
+    options.drop_managed_fields = true;
     return options;
 }
 

@@ -48,6 +48,7 @@ class PodFollower::Watch final : public kube::ReflectorSink {
         options.seed = std::hash<std::string>()(ns_ + "/" + name_);
         options.resume_from = first_version_;
         options.priority = kube::RequestPriority::normal;  // a session waits for it
+        options.drop_managed_fields = true;
         options.observer = owner_.observer_;
         return options;
     }

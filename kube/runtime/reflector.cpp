@@ -3,6 +3,7 @@
 #include "kube/base/json.hpp"
 #include "kube/base/log.hpp"
 #include "kube/client/list_splitter.hpp"
+#include "kube/client/managed_fields.hpp"
 #include "kube/client/status.hpp"
 
 #include <nlohmann/json.hpp>
@@ -78,7 +79,7 @@ asio::awaitable<ReflectorFsm::Action> Reflector::list(ReflectorFsm::List action,
         request.query.emplace_back("continue", action.continue_token);
     }
     ListSplitter splitter([this](std::string_view item) -> Result<void> {
-        const auto object = parse_json(item);
+        const auto object = parse(item);
         if (!object) return std::unexpected(object.error());
         guarded([&] { sink_.replace_item(*object); });
         return {};
@@ -153,8 +154,12 @@ asio::awaitable<std::optional<Error>> Reflector::follow(WatchStream& stream, std
     }
 }
 
+Result<nlohmann::json> Reflector::parse(std::string_view text) const {
+    return options_.drop_managed_fields ? parse_json(without_managed_fields(text)) : parse_json(text);
+}
+
 Result<void> Reflector::handle(std::string_view line) {
-    const auto event = parse_json(line);
+    const auto event = parse(line);
     if (!event) return std::unexpected(event.error());
     const std::string type = string_at(*event, {"type"});
     const nlohmann::json* object = find_at(*event, {"object"});

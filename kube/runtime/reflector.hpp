@@ -60,6 +60,9 @@ struct ReflectorOptions {
     RequestPriority priority = RequestPriority::low;  ///< Of lists; watches are exempt.
     /// Begin with a WatchList instead of a list unless the server refuses. Null: off, because servers differ in it.
     std::shared_ptr<WatchListSupport> watch_list = {};
+    /// Parse objects without `managedFields` (see `without_managed_fields`); only for a sink that wants no member of
+    /// that name anywhere in its objects.
+    bool drop_managed_fields = false;
     ReflectorObserver* observer = nullptr;  ///< Must outlive the reflector.
 };
 
@@ -82,6 +85,7 @@ class Reflector {
     boost::asio::awaitable<ReflectorFsm::Action> watch(ReflectorFsm::Watch action, std::stop_token stop);
     /// Hands events to the sink until the stream ends; the error it ended with.
     boost::asio::awaitable<std::optional<Error>> follow(WatchStream& stream, std::stop_token stop);
+    Result<nlohmann::json> parse(std::string_view text) const;
     Result<void> handle(std::string_view line);
     void store(std::string_view type, const nlohmann::json& object);
     void set_synced();

@@ -1,5 +1,6 @@
 #include "kube/base/json.hpp"
 #include "kube/client/list_splitter.hpp"
+#include "kube/client/managed_fields.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 #include <algorithm>
@@ -36,7 +37,8 @@ Split split(std::string_view body, std::size_t piece) {
 /// Whether a key stands twice in the list, or is written with escapes: the server writes neither, and the splitter then
 /// takes another one than a parser does.
 bool has_unusual_keys(std::string_view text) {
-    for (const std::string_view key : {"\"items\"", "\"metadata\"", "\"resourceVersion\"", "\"continue\""}) {
+    for (const std::string_view key :
+         {"\"items\"", "\"metadata\"", "\"resourceVersion\"", "\"continue\"", "\"managedFields\""}) {
         const std::size_t first = text.find(key);
         if (first != std::string_view::npos && text.find(key, first + 1) != std::string_view::npos) return true;
     }
@@ -65,6 +67,26 @@ void check_against_parser(std::string_view body, const Split& out) {
     }
 }
 
+/// Takes the cut members out of a parsed document, too.
+void cut_managed_fields(nlohmann::json& value) {
+    if (value.is_object() && value.contains("managedFields") && value["managedFields"].is_array()) {
+        value["managedFields"] = nullptr;
+    }
+    if (!value.is_structured()) return;
+    for (auto& member : value) cut_managed_fields(member);
+}
+
+void check_managed_fields(std::string_view body) {
+    auto whole = json_of(body);
+    const auto cut = json_of(kube::without_managed_fields(body));
+    if (!whole || has_unusual_keys(body) || body.contains(": ")) return;
+    require(cut.has_value(), "without managedFields it still is JSON");
+    cut_managed_fields(*whole);
+    auto rest = *cut;
+    cut_managed_fields(rest);
+    require(rest == *whole, "only managedFields are cut out");
+}
+
 }  // namespace
 }  // namespace endoscope::fuzz
 
@@ -77,5 +99,6 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     require(split(body, data[0] % 32U + 1) == whole, "the items do not depend on the pieces");
     require(split(body, 1) == whole, "nor do they byte by byte");
     check_against_parser(body, whole);
+    check_managed_fields(body);
     return 0;
 }

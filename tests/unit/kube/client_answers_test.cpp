@@ -198,5 +198,30 @@ TEST(ClientAnswers, ABusyConnectionIsReplacedAfterFiveToTenMinutes) {
     test::run_coro(ages());
 }
 
+asio::awaitable<void> many_watches() {
+    const auto executor = co_await asio::this_coro::executor;
+    test::ManualClock clock;
+    test::ScriptedServer server(executor, clock);
+    Client client(server.transport(), clock, options());
+    constexpr int kWatches = 1000;
+    for (int i = 0; i < kWatches; ++i) {
+        server.stream_open({"{}\n"});
+        auto watch = co_await client.watch(get("/x"), seconds(60), {});
+        EXPECT_TRUE(watch);
+        if (!watch) co_return;
+        if (i % 2 == 0) co_await (*watch)->next({});
+    }
+    co_await test::settle();
+    EXPECT_EQ(server.connections(), kWatches);
+    EXPECT_EQ(client.idle_connections(), 0U);
+    // What remains are the server's own time-outs for idle connections, none of ours.
+    clock.advance(seconds(200));
+    co_await test::settle();
+    EXPECT_EQ(clock.pending(), 0U);
+}
+TEST(ClientAnswers, AWatchThatIsLetGoLeavesNothingBehind) {
+    test::run_coro(many_watches());
+}
+
 }  // namespace
 }  // namespace kube

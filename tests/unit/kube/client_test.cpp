@@ -55,6 +55,7 @@ asio::awaitable<void> encodes_queries() {
     EXPECT_EQ(server.requests()[0], "GET /k8s/pods?fieldSelector=metadata.name%3Da%20b%26c");
     EXPECT_EQ(server.requests()[1], "POST /k8s/things?fieldManager=tester");
     EXPECT_EQ(server.received()[0].headers.get("Authorization"), "Bearer secret");
+    EXPECT_EQ(server.received()[0].headers.get("Accept-Encoding"), "") << "nothing here can unpack";
     EXPECT_EQ(server.received()[1].headers.get("Content-Type"), "application/json");
 }
 TEST(Client, EncodesQueriesAndNamesItsFieldManager) {

@@ -356,5 +356,73 @@ TEST(Reflector, TheWaitForSyncIsLimited) {
     test::run_coro(limits_the_wait());
 }
 
+/// Keeps the text of what it is given.
+class Keeper final : public ReflectorSink {
+  public:
+    void begin_replace() override {}
+    void replace_item(const nlohmann::json& object) override { seen.push_back(object.dump()); }
+    void replace_remove(const nlohmann::json&) override {}
+    void end_replace() override {}
+    void upsert(const nlohmann::json& object) override { seen.push_back(object.dump()); }
+    void remove(const nlohmann::json& object) override { seen.push_back(object.dump()); }
+    std::vector<std::string> seen;
+};
+
+asio::awaitable<void> drops_managed_fields(bool drop) {
+    const auto executor = co_await asio::this_coro::executor;
+    Fixture f(executor);
+    Keeper keeper;
+    ReflectorOptions options;
+    options.path = "/things";
+    options.drop_managed_fields = drop;
+    Reflector reflector(f.client, f.clock, keeper, options);
+    const std::string with = R"({"metadata":{"managedFields":[{"manager":"m"}],"name":"a","resourceVersion":"1"}})";
+    f.server.reply(200, page({with}, "10"));
+    f.server.stream_open({R"({"type":"MODIFIED","object":)" + with + "}\n"});
+    test::spawn(executor, reflector.run(f.stop.get_token()));
+    co_await test::settle();
+    const std::string without = R"({"metadata":{"managedFields":null,"name":"a","resourceVersion":"1"}})";
+    EXPECT_EQ(keeper.seen, (std::vector<std::string>(2, drop ? without : with)));
+    f.stop.request_stop();
+    co_await test::settle();
+}
+TEST(Reflector, DropsManagedFieldsForASinkThatSaysSo) {
+    test::run_coro(drops_managed_fields(true));
+    test::run_coro(drops_managed_fields(false));
+}
+
+asio::awaitable<void> send_large_list(HttpResponseWriter& writer, int items) {
+    HttpHeaders headers;
+    headers.set("Content-Type", "application/json");
+    co_await writer.begin(200, std::move(headers));
+    co_await writer.write(R"({"metadata":{"resourceVersion":"10"},"items":[)");
+    const std::string filler(1 << 20, 'x');
+    for (int i = 0; i < items; ++i) {
+        const std::string name = std::to_string(i);
+        co_await writer.write((i == 0 ? "" : ",") + (R"({"metadata":{"name":")" + name + R"("},"data":")") + filler +
+                              "\"}");
+        co_await test::settle();  // the peer reads meanwhile
+    }
+    co_await writer.write("]}");
+}
+
+asio::awaitable<void> large_list() {
+    const auto executor = co_await asio::this_coro::executor;
+    Fixture f(executor);
+    constexpr int kMegabytes = 9;  // Beast takes eight unless told otherwise
+    f.server.on_next(
+        [](const HttpExchange&, HttpResponseWriter& writer) { return send_large_list(writer, kMegabytes); });
+    f.server.stream_open({});
+    test::spawn(executor, f.reflector.run(f.stop.get_token()));
+    for (int i = 0; i < 2 * kMegabytes && !f.reflector.synced(); ++i) co_await test::settle();
+    EXPECT_TRUE(f.reflector.synced());
+    EXPECT_EQ(f.store.size(), 9U);
+    f.stop.request_stop();
+    co_await test::settle();
+}
+TEST(Reflector, AListMayBeLargerThanEightMegabytes) {
+    test::run_coro(large_list());
+}
+
 }  // namespace
 }  // namespace kube
