@@ -10,6 +10,8 @@ namespace {
 constexpr int kMinWatchSeconds = 300;
 constexpr int kMaxWatchSeconds = 600;
 constexpr Duration kVeryShortWatch = std::chrono::seconds(1);
+/// Longer than this a server is not obeyed that asks us to wait.
+constexpr Duration kLongestRetryAfter = std::chrono::seconds(60);
 
 bool resource_version_too_large(const Error& error) {
     return std::ranges::any_of(error.causes,
@@ -49,9 +51,13 @@ ReflectorFsm::Action ReflectorFsm::watch() {
     return Watch{.resource_version = resource_version_, .timeout = std::chrono::seconds(seconds(random_))};
 }
 
-ReflectorFsm::Action ReflectorFsm::wait_then_list(SteadyTime now) {
-    resume_watch_ = false;
-    return Wait{backoff_.next(now)};
+ReflectorFsm::Action ReflectorFsm::wait(const Error* error, SteadyTime now, bool then_resume) {
+    resume_watch_ = then_resume;
+    Duration delay = backoff_.next(now);
+    if (error != nullptr && error->retry_after) {
+        delay = std::max<Duration>(delay, std::min<Duration>(*error->retry_after, kLongestRetryAfter));
+    }
+    return Wait{delay};
 }
 
 ReflectorFsm::Action ReflectorFsm::on_page(const std::string& resource_version, const std::string& continue_token) {
@@ -81,7 +87,7 @@ ReflectorFsm::Action ReflectorFsm::on_list_error(const Error& error, SteadyTime 
             return relist();
         }
     }
-    return wait_then_list(now);
+    return wait(&error, now, false);
 }
 
 ReflectorFsm::Action ReflectorFsm::on_waited() {
@@ -106,7 +112,7 @@ ReflectorFsm::Action ReflectorFsm::on_initial_events_timeout() {
 
 ReflectorFsm::Action ReflectorFsm::on_initial_watch_end(const std::optional<Error>& error, SteadyTime now) {
     const bool refused = error && (error->kind == ErrorKind::bad_request || error->kind == ErrorKind::invalid);
-    if (!refused) return wait_then_list(now);
+    if (!refused) return wait(error ? &*error : nullptr, now, false);
     watch_list_->refused = true;
     return relist();
 }
@@ -117,7 +123,7 @@ ReflectorFsm::Action ReflectorFsm::on_watch_end(const std::optional<Error>& erro
     const bool relisted_at_once = std::exchange(relisted_at_once_, relisted_at_once_ && !progressed);
     if (error && (error->kind == ErrorKind::gone || resource_version_too_large(*error))) {
         expired_ = true;
-        if (relisted_at_once && !progressed) return wait_then_list(now);
+        if (relisted_at_once && !progressed) return wait(&*error, now, false);
         relisted_at_once_ = true;
         retried_expired_ = true;
         return relist();
@@ -126,11 +132,10 @@ ReflectorFsm::Action ReflectorFsm::on_watch_end(const std::optional<Error>& erro
     const bool resumable = !error || error->kind == ErrorKind::transport || error->kind == ErrorKind::tls ||
                            error->kind == ErrorKind::timeout || error->kind == ErrorKind::too_many_requests ||
                            error->kind == ErrorKind::unauthorized;
-    if (!resumable) return wait_then_list(now);
+    if (!resumable) return wait(&*error, now, false);
     if (!error && progressed) return watch();
     if (error && error->kind == ErrorKind::transport && events_ > 0) return watch();
-    resume_watch_ = true;
-    return Wait{backoff_.next(now)};
+    return wait(error ? &*error : nullptr, now, true);
 }
 
 }  // namespace kube

@@ -67,7 +67,8 @@ class ReflectorFsm {
   private:
     Action relist();
     Action watch();
-    Action wait_then_list(SteadyTime now);
+    /// The back-off, or what the server asks for if that is more.
+    Action wait(const Error* error, SteadyTime now, bool then_resume);
     Action on_initial_watch_end(const std::optional<Error>& error, SteadyTime now);
 
     Backoff backoff_;

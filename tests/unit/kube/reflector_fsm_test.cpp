@@ -98,6 +98,20 @@ TEST(ReflectorFsm, NoRelistOnTooManyRequestsOrRefusedConnections) {
     }
 }
 
+TEST(ReflectorFsm, BackoffOnTooManyRequestsIsAtLeastWhatTheServerAsks) {
+    Error busy = error_of(ErrorKind::too_many_requests, 429);
+    busy.retry_after = seconds(20);
+    ReflectorFsm fsm = watching();
+    EXPECT_EQ(std::get<Wait>(fsm.on_watch_end(busy, seconds(0), kNow)).delay, seconds(20));
+    ReflectorFsm listing(1);
+    listing.start();
+    EXPECT_EQ(std::get<Wait>(listing.on_list_error(busy, kNow)).delay, seconds(20));
+    busy.retry_after = std::chrono::hours(10);
+    EXPECT_EQ(std::get<Wait>(listing.on_list_error(busy, kNow)).delay, seconds(60));
+    busy.retry_after = seconds(0);
+    EXPECT_GE(std::get<Wait>(listing.on_list_error(busy, kNow)).delay, std::chrono::milliseconds(800));
+}
+
 TEST(ReflectorFsm, ABreakAfterEventsResumesAtOnce) {
     ReflectorFsm fsm = watching();
     fsm.on_event("12");
