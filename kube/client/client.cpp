@@ -109,7 +109,7 @@ void Client::observe(const ApiRequest& request, std::string_view code, SteadyTim
     options_.observer->on_request(request.method, host(), code, clock_.steady_now() - started);
 }
 
-asio::awaitable<Result<std::unique_ptr<Client::Pooled>>> Client::acquire(bool fresh_only) {
+asio::awaitable<Result<std::unique_ptr<Client::Pooled>>> Client::acquire(bool fresh_only, std::stop_token stop) {
     while (!fresh_only && !idle_.empty()) {
         auto candidate = std::move(idle_.front());
         idle_.pop_front();
@@ -118,7 +118,7 @@ asio::awaitable<Result<std::unique_ptr<Client::Pooled>>> Client::acquire(bool fr
         candidate->reused = true;
         co_return candidate;
     }
-    auto stream = co_await transport_->connect();
+    auto stream = co_await transport_->connect(std::move(stop));
     if (!stream) co_return std::unexpected(std::move(stream.error()));
     co_return std::make_unique<Pooled>(std::move(*stream), clock_.steady_now());
 }
@@ -131,7 +131,7 @@ void Client::release(std::unique_ptr<Pooled> connection) {
 
 asio::awaitable<Client::Attempt> Client::attempt(const ApiRequest& request, bool fresh_only, std::stop_token stop) {
     const SteadyTime started = clock_.steady_now();
-    auto connection = co_await acquire(fresh_only);
+    auto connection = co_await acquire(fresh_only, stop);
     if (!connection) {
         observe(request, "<error>", started);
         co_return Attempt(std::move(connection.error()));

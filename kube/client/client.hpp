@@ -115,7 +115,7 @@ class Client {
   private:
     struct Pooled;
     struct Attempt;
-    boost::asio::awaitable<Result<std::unique_ptr<Pooled>>> acquire(bool fresh_only);
+    boost::asio::awaitable<Result<std::unique_ptr<Pooled>>> acquire(bool fresh_only, std::stop_token stop);
     boost::asio::awaitable<Attempt> attempt(const ApiRequest& request, bool fresh_only, std::stop_token stop);
     void release(std::unique_ptr<Pooled> connection);
     HttpRequest to_http(const ApiRequest& request) const;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,8 +41,9 @@ class ByteStream {
 class Transport {
   public:
     virtual ~Transport() = default;
-    /// A new connection, handshake included. Bounded by time-outs of its own.
-    virtual boost::asio::awaitable<Result<std::unique_ptr<ByteStream>>> connect() = 0;
+    /// A new connection, handshake included. Bounded by time-outs of its own. A stop ends it in the same turn of the
+    /// I/O thread with `ErrorKind::cancelled`, whatever it waits for: name look-up, TCP, proxy or TLS.
+    virtual boost::asio::awaitable<Result<std::unique_ptr<ByteStream>>> connect(std::stop_token stop) = 0;
     /// Value of the Host header and of metric labels, e.g. "127.0.0.1:6443".
     virtual std::string_view host() const = 0;
 };

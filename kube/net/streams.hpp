@@ -8,13 +8,15 @@
 
 #include <boost/asio/ip/tcp.hpp>
 
+#include <stop_token>
+
 namespace kube {
 
 /// A stream whose TLS handshake is still to be done.
 class TlsByteStream : public ByteStream {
   public:
-    /// Bounded by ten seconds; the stream is closed when it fails.
-    virtual boost::asio::awaitable<Result<void>> handshake(Clock& clock) = 0;
+    /// Bounded by ten seconds and ended by `stop`; the stream is closed when it fails.
+    virtual boost::asio::awaitable<Result<void>> handshake(Clock& clock, std::stop_token stop) = 0;
 };
 
 /// `peer` names the other side in errors, e.g. "127.0.0.1:6443".

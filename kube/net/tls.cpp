@@ -98,7 +98,7 @@ class TlsStream final : public TlsByteStream {
         return openssl::verified_peer(const_cast<Stream&>(stream_).native_handle());
     }
 
-    asio::awaitable<Result<void>> handshake(Clock& clock) override {
+    asio::awaitable<Result<void>> handshake(Clock& clock, std::stop_token stop) override {
         const std::string what = "TLS handshake with " + peer_;
         if (closed_) co_return fail(ErrorKind::cancelled, what + ": closed");
         bool late = false;
@@ -106,6 +106,7 @@ class TlsStream final : public TlsByteStream {
             late = true;
             close();
         });
+        const std::stop_callback on_stop(stop, [this] { close(); });
         const auto role = is_server_ ? asio::ssl::stream_base::server : asio::ssl::stream_base::client;
         const auto [code] = co_await stream_.async_handshake(role, kTuple);
         if (!code && !closed_) co_return Result<void>();

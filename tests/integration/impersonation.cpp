@@ -50,7 +50,7 @@ Answer Impersonator::create(const nlohmann::json& request, const Acting& acting)
     Answer answer;
     const auto exchange = [&]() -> asio::awaitable<void> {
         if (!connection_ || !connection_->reusable()) {
-            auto stream = co_await transport_->connect();
+            auto stream = co_await transport_->connect({});
             if (!stream) co_return;
             connection_.emplace(*std::move(stream));
         }

@@ -110,7 +110,7 @@ asio::awaitable<Result<void>> try_connection(std::string host, TlsServerConfig s
     }
     Result<void> outcome;
     {
-        auto stream = co_await (*transport)->connect();
+        auto stream = co_await (*transport)->connect({});
         if (stream) {
             outcome = co_await (*stream)->write("ping");
             std::array<char, 100> buffer{};
@@ -277,11 +277,11 @@ asio::awaitable<void> swap_certificates() {
     const auto second = make_tcp_transport(executor, *clock, "127.0.0.1", port, only_second);
     std::array<Seen, 2> seen;
     test::spawn(executor, serve_one(**listener, seen[0]));
-    const auto running = co_await (*first)->connect();
+    const auto running = co_await (*first)->connect({});
     EXPECT_TRUE(running);
     current = context_of(serving(pki().second_server));
     test::spawn(executor, serve_one(**listener, seen[1]));
-    const auto fresh = co_await (*second)->connect();
+    const auto fresh = co_await (*second)->connect({});
     EXPECT_TRUE(fresh) << fresh.error().message;
     co_await (*running)->write("still");
     std::array<char, 100> buffer{};
@@ -313,7 +313,7 @@ asio::awaitable<void> receive_all() {
     bool finished = false;
     test::spawn(executor, large_transfer(**listener, finished));
     const auto transport = make_tcp_transport(executor, *clock, "127.0.0.1", (*listener)->port(), trusting(pki().ca));
-    const auto stream = co_await (*transport)->connect();
+    const auto stream = co_await (*transport)->connect({});
     std::vector<char> buffer(64 * 1024);
     std::size_t total = 0;
     for (;;) {
