@@ -33,10 +33,12 @@ std::optional<Duration> retry_delay(const ApiRequest& request, const Error& erro
 }  // namespace
 
 struct Client::Pooled {
-    Pooled(std::unique_ptr<ByteStream> stream, SteadyTime now) : http(std::move(stream)), opened(now), used(now) {}
+    Pooled(std::unique_ptr<ByteStream> stream, SteadyTime now, std::uint64_t made_in)
+        : http(std::move(stream)), opened(now), used(now), epoch(made_in) {}
     HttpClientConnection http;
     SteadyTime opened;
     SteadyTime used;
+    std::uint64_t epoch;  ///< The transport's when it was opened.
     bool reused = false;
 };
 
@@ -67,8 +69,11 @@ std::string percent_encode(std::string_view text) {
 }
 
 Client::Client(std::shared_ptr<Transport> transport, Clock& clock, ClientOptions options,
-               std::unique_ptr<TokenSource> token)
-    : transport_(std::move(transport)), clock_(clock), options_(std::move(options)), token_(std::move(token)) {}
+               std::shared_ptr<Credentials> credentials)
+    : transport_(std::move(transport)),
+      clock_(clock),
+      options_(std::move(options)),
+      credentials_(std::move(credentials)) {}
 
 Client::~Client() = default;
 
@@ -76,8 +81,9 @@ std::string_view Client::host() const {
     return transport_->host();
 }
 
-HttpRequest Client::to_http(const ApiRequest& request) const {
+HttpRequest Client::to_http(const ApiRequest& request, HttpHeaders headers) const {
     HttpRequest http;
+    http.headers = std::move(headers);
     http.method = request.method;
     http.target = options_.path_prefix + request.path;
     Query query = request.query;
@@ -93,10 +99,6 @@ HttpRequest Client::to_http(const ApiRequest& request) const {
     }
     http.headers.set("User-Agent", options_.user_agent);
     http.headers.set("Accept", "application/json");
-    if (token_) {
-        const std::string token = token_->token();
-        if (!token.empty()) http.headers.set("Authorization", "Bearer " + token);
-    }
     if (!request.body.empty()) {
         http.headers.set("Content-Type", request.content_type);
         http.body = request.body;
@@ -110,6 +112,8 @@ void Client::observe(const ApiRequest& request, std::string_view code, SteadyTim
 }
 
 asio::awaitable<Result<std::unique_ptr<Client::Pooled>>> Client::acquire(bool fresh_only, std::stop_token stop) {
+    const std::uint64_t epoch = transport_->epoch();
+    std::erase_if(idle_, [epoch](const auto& idle) { return idle->epoch != epoch; });
     while (!fresh_only && !idle_.empty()) {
         auto candidate = std::move(idle_.front());
         idle_.pop_front();
@@ -120,7 +124,7 @@ asio::awaitable<Result<std::unique_ptr<Client::Pooled>>> Client::acquire(bool fr
     }
     auto stream = co_await transport_->connect(std::move(stop));
     if (!stream) co_return std::unexpected(std::move(stream.error()));
-    co_return std::make_unique<Pooled>(std::move(*stream), clock_.steady_now());
+    co_return std::make_unique<Pooled>(std::move(*stream), clock_.steady_now(), epoch);
 }
 
 void Client::release(std::unique_ptr<Pooled> connection) {
@@ -131,6 +135,14 @@ void Client::release(std::unique_ptr<Pooled> connection) {
 
 asio::awaitable<Client::Attempt> Client::attempt(const ApiRequest& request, bool fresh_only, std::stop_token stop) {
     const SteadyTime started = clock_.steady_now();
+    // First: what a plugin answers may change what connections are made with.
+    HttpHeaders identity;
+    if (credentials_) {
+        auto headers = co_await credentials_->headers(stop);
+        if (!headers) co_return Attempt(std::move(headers.error()));
+        identity = std::move(*headers);
+    }
+    const SteadyTime identified = clock_.steady_now();
     auto connection = co_await acquire(fresh_only, stop);
     if (!connection) {
         observe(request, "<error>", started);
@@ -148,7 +160,7 @@ asio::awaitable<Client::Attempt> Client::attempt(const ApiRequest& request, bool
         http.close();
     });
     const std::stop_callback on_stop(stop, [&] { http.close(); });
-    const HttpRequest message = to_http(request);
+    const HttpRequest message = to_http(request, std::move(identity));
     auto head = co_await http.send(message, transport_->host());
     if (!head) {
         const bool stale = (*connection)->reused && !http.reached_peer() && !timed_out && !stop.stop_requested();
@@ -160,6 +172,7 @@ asio::awaitable<Client::Attempt> Client::attempt(const ApiRequest& request, bool
         co_return Attempt(std::move(head.error()), stale);
     }
     observe(request, std::to_string(head->status), started);
+    if (head->status == 401 && credentials_) credentials_->reject(identified);
     co_return Attempt(std::move(*head), std::move(*connection));
 }
 
@@ -198,7 +211,6 @@ asio::awaitable<Result<std::string>> Client::call(ApiRequest request, std::stop_
             if (head.status >= 200 && head.status < 300) co_return body;
             body = std::unexpected(error_from_response(head.status, *body, head.headers));
         }
-        if (body.error().http_status == 401 && token_) token_->reject();
         if (stop.stop_requested()) co_return fail(ErrorKind::cancelled, "stopped");
         const auto delay = retry_delay(request, body.error());
         if (!delay || number >= max_attempts) co_return body;

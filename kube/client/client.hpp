@@ -1,7 +1,7 @@
 #pragma once
 
 #include "kube/base/clock.hpp"
-#include "kube/client/token_source.hpp"
+#include "kube/client/credentials.hpp"
 #include "kube/client/watch_decoder.hpp"
 #include "kube/net/http.hpp"
 
@@ -91,7 +91,7 @@ class WatchStream {
 class Client {
   public:
     Client(std::shared_ptr<Transport> transport, Clock& clock, ClientOptions options,
-           std::unique_ptr<TokenSource> token = nullptr);
+           std::shared_ptr<Credentials> credentials = nullptr);
     ~Client();
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
@@ -118,13 +118,13 @@ class Client {
     boost::asio::awaitable<Result<std::unique_ptr<Pooled>>> acquire(bool fresh_only, std::stop_token stop);
     boost::asio::awaitable<Attempt> attempt(const ApiRequest& request, bool fresh_only, std::stop_token stop);
     void release(std::unique_ptr<Pooled> connection);
-    HttpRequest to_http(const ApiRequest& request) const;
+    HttpRequest to_http(const ApiRequest& request, HttpHeaders headers) const;
     void observe(const ApiRequest& request, std::string_view code, SteadyTime started);
 
     std::shared_ptr<Transport> transport_;
     Clock& clock_;
     ClientOptions options_;
-    std::unique_ptr<TokenSource> token_;
+    std::shared_ptr<Credentials> credentials_;
     std::list<std::unique_ptr<Pooled>> idle_;  ///< Most recently used first.
 };
 

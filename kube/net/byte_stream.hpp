@@ -5,6 +5,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -44,6 +45,9 @@ class Transport {
     /// A new connection, handshake included. Bounded by time-outs of its own. A stop ends it in the same turn of the
     /// I/O thread with `ErrorKind::cancelled`, whatever it waits for: name look-up, TCP, proxy or TLS.
     virtual boost::asio::awaitable<Result<std::unique_ptr<ByteStream>>> connect(std::stop_token stop) = 0;
+    /// Counts the changes of what connections are made with (certificates that rotate). One that was opened in another
+    /// epoch carries no further request. Asked before every request, it looks for changes itself.
+    virtual std::uint64_t epoch() { return 0; }
     /// Value of the Host header and of metric labels, e.g. "127.0.0.1:6443".
     virtual std::string_view host() const = 0;
 };

@@ -115,10 +115,7 @@ std::string with(const std::string& cluster, const std::string& user) {
 TEST(Kubeconfig, WhatIsNotSupportedIsRefusedAndCredentialsAreNeverQuoted) {
     const std::string server = "{server: 'https://h'}";
     const std::vector<std::pair<std::string, std::string>> rows = {
-        {with(server, "{exec: {command: get-token}}"), "exec"},
-        {with(server, "{username: admin, password: hunter2}"), "username"},
-        {with(server, "{as: somebody}"), "as"},
-        {with("{server: 'https://h', proxy-url: 'socks5://p'}", "{}"), "proxy-url"},
+        {with(server, "{auth-provider: {name: gcp, config: {access-token: hunter2}}}"), "auth-provider"},
         {with("{server: 'ftp://h'}", "{}"), "https://"},
         {with("{server: 'https://h:99999'}", "{}"), "port"},
         {with("{server: 'https://h', certificate-authority-data: '*'}", "{}"), "base64"},
