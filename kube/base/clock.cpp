@@ -91,6 +91,11 @@ std::string format_micro_time(WallTime time) {
     return {text, static_cast<std::size_t>(length)};
 }
 
+std::string format_time(WallTime time) {
+    const std::string text = format_micro_time(time);
+    return text.substr(0, text.find('.')) + "Z";
+}
+
 namespace {
 
 /// Takes `digits` digits and the character behind them off `text`; -1 when they are not there.

@@ -1,4 +1,5 @@
 #include "kube/base/log.hpp"
+#include "kube/net/certificates.hpp"
 #include "kube/net/dial.hpp"
 #include "kube/net/streams.hpp"
 #include "kube/net/tls.hpp"
@@ -19,6 +20,12 @@ using StreamResult = Result<std::unique_ptr<ByteStream>>;
 
 bool same_identity(const TlsClientConfig& a, const TlsClientConfig& b) {
     return a.certificate_pem == b.certificate_pem && a.key_pem == b.key_pem;
+}
+
+std::optional<WallTime> expiry_of(const TlsClientConfig& config) {
+    const auto expiry = certificate_expiry(config.certificate_pem);
+    if (!expiry) return std::nullopt;
+    return *expiry;
 }
 
 /// A source that never changes.
@@ -50,6 +57,7 @@ class TcpTransport final : public Transport {
             auto context = openssl::make_client_context(*config_);
             if (!context) return std::unexpected(std::move(context.error()));
             context_ = std::move(*context);
+            expiry_ = expiry_of(*config_);
         }
         if (proxy_ && proxy_->kind == Proxy::Kind::https) {
             auto context = openssl::make_client_context(TlsClientConfig());
@@ -72,6 +80,7 @@ class TcpTransport final : public Transport {
         } else {
             ++epoch_;
             context_ = std::move(*context);
+            expiry_ = expiry_of(*config);
             const bool was_somebody = !config_->certificate_pem.empty();
             if (was_somebody && !same_identity(*config, *config_)) streams_->close_all();
         }
@@ -107,8 +116,16 @@ class TcpTransport final : public Transport {
 
     asio::awaitable<StreamResult> secure(std::unique_ptr<TlsByteStream> stream, std::stop_token stop) {
         const auto config = config_;
+        const bool expired = expiry_ && *expiry_ < clock_.now();
+        const std::string hint =
+            expired ? "the client certificate was valid until " + format_time(*expiry_) : std::string();
+        // Not refused here: our own clock may be the wrong one. The server answers 401, or ends the handshake.
+        if (expired) log::warn("client", "connecting with an expired client certificate", {{"hint", hint}});
         auto done = co_await stream->handshake(clock_, std::move(stop));
-        if (!done) co_return std::unexpected(std::move(done.error()));
+        if (!done) {
+            if (expired) done.error().message += "; " + hint;
+            co_return std::unexpected(std::move(done.error()));
+        }
         // Whoever the server knows this connection as, we may be somebody else by now.
         if (!same_identity(*config, *config_)) {
             co_return fail(ErrorKind::transport, "connect " + authority_ + ": the client certificate has changed");
@@ -171,6 +188,7 @@ class TcpTransport final : public Transport {
     std::shared_ptr<const TlsClientConfig> config_;  ///< The one looked at last.
     openssl::ContextPtr context_;                    ///< Null = plain TCP.
     openssl::ContextPtr proxy_context_;
+    std::optional<WallTime> expiry_;  ///< Of the client certificate.
     std::uint64_t epoch_ = 0;
 };
 

@@ -1,4 +1,5 @@
 #include "kube/net/certificates.hpp"
+#include "kube/net/dial.hpp"
 #include "kube/net/tls.hpp"
 #include "tests/support/manual_clock.hpp"
 #include "tests/support/run_coro.hpp"
@@ -8,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <netinet/tcp.h>
 
 namespace kube {
 namespace {
@@ -318,6 +320,30 @@ asio::awaitable<void> dial_takes_thirty_seconds() {
 
 TEST(TcpConnect, TakesNoLongerThanThirtySeconds) {
     test::run_coro(dial_takes_thirty_seconds());
+}
+
+int option_of(asio::ip::tcp::socket& socket, int level, int name) {
+    int value = 0;
+    socklen_t size = sizeof value;
+    EXPECT_EQ(::getsockopt(socket.native_handle(), level, name, &value, &size), 0);
+    return value;
+}
+
+asio::awaitable<void> notices_dead_peers() {
+    const auto executor = co_await asio::this_coro::executor;
+    ManualClock clock;
+    const auto listener = make_tcp_listener(executor, clock, "127.0.0.1", 0, {});
+    auto socket = co_await dial(executor, clock, "127.0.0.1", (*listener)->port(), {});
+    EXPECT_TRUE(socket);
+    EXPECT_EQ(option_of(*socket, IPPROTO_TCP, TCP_NODELAY), 1);
+    EXPECT_EQ(option_of(*socket, SOL_SOCKET, SO_KEEPALIVE), 1);
+    EXPECT_EQ(option_of(*socket, IPPROTO_TCP, TCP_KEEPIDLE), 30);
+    EXPECT_EQ(option_of(*socket, IPPROTO_TCP, TCP_KEEPINTVL), 15);
+    EXPECT_EQ(option_of(*socket, IPPROTO_TCP, TCP_USER_TIMEOUT), 45'000);
+}
+
+TEST(TcpConnect, SocketsNoticeADeadPeer) {
+    test::run_coro(notices_dead_peers());
 }
 
 asio::awaitable<void> stop_while_shaking_hands() {
