@@ -6,7 +6,7 @@
 #include "kube/base/log.hpp"
 #include "kube/base/task_group.hpp"
 #include "kube/client/client.hpp"
-#include "kube/client/config.hpp"
+#include "kube/client/connection.hpp"
 #include "kube/net/certificates.hpp"
 #include "kube/net/tls.hpp"
 #include "kube/runtime/endpoints.hpp"
@@ -92,6 +92,7 @@ class App {
           clock_(kube::make_system_clock(io_.get_executor())),
           registry_(kube::make_registry()),
           request_metrics_(kube::make_request_metrics(registry_)),
+          connection_metrics_(kube::make_connection_metrics(registry_)),
           audit_(*clock_,
                  [](std::string_view line) {
                      std::fwrite(line.data(), 1, line.size(), stdout);
@@ -135,22 +136,25 @@ class App {
     }
 
     Result<void> connect() {
-        auto config = kube::load_config(options_.kubeconfig, options_.context, kube::ConfigSources::process());
+        const auto sources = kube::ConfigSources::process();
+        auto config = kube::load_config(options_.kubeconfig, options_.context, sources);
         if (!config) return std::unexpected(config.error());
-        auto transport = kube::make_transport(io_.get_executor(), *clock_, *config);
-        if (!transport) return std::unexpected(transport.error());
+        auto connection =
+            kube::make_connection(io_.get_executor(), *clock_, *config, sources, connection_metrics_.get());
+        if (!connection) return std::unexpected(connection.error());
+        const auto& [transport, credentials] = *connection;
         kube::log::info("operator", "starting",
-                        {{"version", ENDOSCOPE_VERSION}, {"config", config->source}, {"server", (*transport)->host()}});
+                        {{"version", ENDOSCOPE_VERSION}, {"config", config->source}, {"server", transport->host()}});
         kube::ClientOptions& client = client_options_;
-        client.user_agent = "endoscope-operator/" ENDOSCOPE_VERSION " (linux/amd64)";
+        client.user_agent = kube::user_agent("endoscope-operator", ENDOSCOPE_VERSION);
         client.field_manager = "endoscope";
         client.path_prefix = config->path_prefix;
         client.seed = std::random_device()();
         client.observer = request_metrics_.get();
-        client_ = std::make_unique<kube::Client>(*transport, *clock_, client, token_of(*config));
+        client_ = std::make_unique<kube::Client>(transport, *clock_, client, credentials);
         if (!options_.leader_elect) return {};
         // A client of its own, so that no queue of slow requests stands before a renewal.
-        election_client_ = std::make_unique<kube::Client>(*transport, *clock_, client, token_of(*config));
+        election_client_ = std::make_unique<kube::Client>(transport, *clock_, client, credentials);
         leader_metrics_ = kube::make_leader_metrics(registry_, options_.lease_name);
         std::random_device random;
         std::ostringstream identity;
@@ -164,13 +168,6 @@ class App {
                                                                                .seed = random(),
                                                                                .observer = leader_metrics_.get()});
         return {};
-    }
-
-    std::unique_ptr<kube::TokenSource> token_of(const kube::Config& config) {
-        if (!config.token_file.empty()) {
-            return kube::make_file_token(*clock_, [path = config.token_file] { return read_file(path); });
-        }
-        return config.token.empty() ? nullptr : kube::make_static_token(config.token);
     }
 
     /// Until all that needs the leadership has ended; a loss ends the process, since nothing proves that it has.
@@ -326,6 +323,7 @@ class App {
     std::unique_ptr<kube::Clock> clock_;
     kube::Registry registry_;
     std::unique_ptr<kube::RequestObserver> request_metrics_;
+    std::unique_ptr<kube::ConnectionObserver> connection_metrics_;
     controller::AuditLog audit_;
     asio::signal_set signals_;
     std::stop_source stop_;

@@ -56,11 +56,12 @@ Result<void> require_json(const ApiRequest& request, const HttpResponse& head) {
 }  // namespace
 
 struct Client::Pooled {
-    Pooled(std::unique_ptr<ByteStream> stream, SteadyTime now, Duration max_age)
-        : http(std::move(stream)), retire_at(now + max_age), used(now) {}
+    Pooled(std::unique_ptr<ByteStream> stream, SteadyTime now, Duration max_age, std::uint64_t made_in)
+        : http(std::move(stream)), retire_at(now + max_age), used(now), epoch(made_in) {}
     HttpClientConnection http;
     SteadyTime retire_at;
     SteadyTime used;
+    std::uint64_t epoch;  ///< The transport's when it was opened.
     bool reused = false;
 };
 
@@ -91,11 +92,11 @@ std::string percent_encode(std::string_view text) {
 }
 
 Client::Client(std::shared_ptr<Transport> transport, Clock& clock, ClientOptions options,
-               std::unique_ptr<TokenSource> token)
+               std::shared_ptr<Credentials> credentials)
     : transport_(std::move(transport)),
       clock_(clock),
       options_(std::move(options)),
-      token_(std::move(token)),
+      credentials_(std::move(credentials)),
       retries_(options_.seed),
       random_(options_.seed) {
     if (options_.qps > 0) limiter_ = std::make_unique<RateLimiter>(clock, options_.qps, options_.burst);
@@ -107,8 +108,9 @@ std::string_view Client::host() const {
     return transport_->host();
 }
 
-HttpRequest Client::to_http(const ApiRequest& request) const {
+HttpRequest Client::to_http(const ApiRequest& request, HttpHeaders headers) const {
     HttpRequest http;
+    http.headers = std::move(headers);
     http.method = request.method;
     http.target = options_.path_prefix + request.path;
     Query query = request.query;
@@ -124,10 +126,6 @@ HttpRequest Client::to_http(const ApiRequest& request) const {
     }
     http.headers.set("User-Agent", options_.user_agent);
     http.headers.set("Accept", "application/json");
-    if (token_) {
-        const std::string token = token_->token();
-        if (!token.empty()) http.headers.set("Authorization", "Bearer " + token);
-    }
     if (!request.body.empty()) {
         http.headers.set("Content-Type", request.content_type);
         http.body = request.body;
@@ -140,7 +138,9 @@ void Client::observe(const ApiRequest& request, std::string_view code, SteadyTim
     options_.observer->on_request(request.method, host(), code, clock_.steady_now() - started);
 }
 
-asio::awaitable<Result<std::unique_ptr<Client::Pooled>>> Client::acquire(bool fresh_only) {
+asio::awaitable<Result<std::unique_ptr<Client::Pooled>>> Client::acquire(bool fresh_only, std::stop_token stop) {
+    const std::uint64_t epoch = transport_->epoch();
+    std::erase_if(idle_, [epoch](const auto& idle) { return idle->epoch != epoch; });
     while (!fresh_only && !idle_.empty()) {
         auto candidate = std::move(idle_.front());
         idle_.pop_front();
@@ -149,9 +149,9 @@ asio::awaitable<Result<std::unique_ptr<Client::Pooled>>> Client::acquire(bool fr
         candidate->reused = true;
         co_return candidate;
     }
-    auto stream = co_await transport_->connect();
+    auto stream = co_await transport_->connect(std::move(stop));
     if (!stream) co_return std::unexpected(std::move(stream.error()));
-    co_return std::make_unique<Pooled>(std::move(*stream), clock_.steady_now(), draw_max_age());
+    co_return std::make_unique<Pooled>(std::move(*stream), clock_.steady_now(), draw_max_age(), epoch);
 }
 
 Duration Client::draw_max_age() {
@@ -167,7 +167,15 @@ void Client::release(std::unique_ptr<Pooled> connection) {
 
 asio::awaitable<Client::Attempt> Client::attempt(const ApiRequest& request, bool fresh_only, std::stop_token stop) {
     const SteadyTime started = clock_.steady_now();
-    auto connection = co_await acquire(fresh_only);
+    // First: what a plugin answers may change what connections are made with.
+    HttpHeaders identity;
+    if (credentials_) {
+        auto headers = co_await credentials_->headers(stop);
+        if (!headers) co_return Attempt(std::move(headers.error()));
+        identity = std::move(*headers);
+    }
+    const SteadyTime identified = clock_.steady_now();
+    auto connection = co_await acquire(fresh_only, stop);
     if (!connection) {
         observe(request, kNoResponse, started);
         co_return Attempt(in_context(request, std::move(connection.error())));
@@ -183,7 +191,7 @@ asio::awaitable<Client::Attempt> Client::attempt(const ApiRequest& request, bool
         http.close();
     });
     const std::stop_callback on_stop(stop, [&] { http.close(); });
-    const HttpRequest message = to_http(request);
+    const HttpRequest message = to_http(request, std::move(identity));
     auto head = co_await http.send(message, transport_->host());
     if (!head) {
         const bool stale = (*connection)->reused && !http.reached_peer() && !timed_out && !stop.stop_requested();
@@ -192,6 +200,7 @@ asio::awaitable<Client::Attempt> Client::attempt(const ApiRequest& request, bool
         co_return Attempt(in_context(request, std::move(head.error())), stale);
     }
     observe(request, std::to_string(head->status), started);
+    if (head->status == 401 && credentials_) credentials_->reject(identified);
     if (options_.observer != nullptr) options_.observer->on_request_size(request.method, host(), request.body.size());
     note_headers(request, *head);
     co_return Attempt(std::move(*head), std::move(*connection));
@@ -275,7 +284,6 @@ asio::awaitable<Result<std::string>> Client::call(ApiRequest request, std::stop_
             body = std::unexpected(std::move(tried.result.error()));
         }
         if (body) co_return body;
-        if (body.error().http_status == 401 && token_) token_->reject();
         if (stop.stop_requested()) co_return std::unexpected(with_previous_attempt(stopped(request), previous));
         const auto delay = retries_.delay(body.error(), may_repeat);
         if (!delay || number >= max_attempts) {

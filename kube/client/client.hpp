@@ -1,9 +1,9 @@
 #pragma once
 
 #include "kube/base/clock.hpp"
+#include "kube/client/credentials.hpp"
 #include "kube/client/rate_limiter.hpp"
 #include "kube/client/retry.hpp"
-#include "kube/client/token_source.hpp"
 #include "kube/client/warning.hpp"
 #include "kube/client/watch_decoder.hpp"
 #include "kube/net/http.hpp"
@@ -112,7 +112,7 @@ class WatchStream {
 class Client {
   public:
     Client(std::shared_ptr<Transport> transport, Clock& clock, ClientOptions options,
-           std::unique_ptr<TokenSource> token = nullptr);
+           std::shared_ptr<Credentials> credentials = nullptr);
     ~Client();
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
@@ -138,10 +138,10 @@ class Client {
   private:
     struct Pooled;
     struct Attempt;
-    boost::asio::awaitable<Result<std::unique_ptr<Pooled>>> acquire(bool fresh_only);
+    boost::asio::awaitable<Result<std::unique_ptr<Pooled>>> acquire(bool fresh_only, std::stop_token stop);
     boost::asio::awaitable<Attempt> attempt(const ApiRequest& request, bool fresh_only, std::stop_token stop);
     void release(std::unique_ptr<Pooled> connection);
-    HttpRequest to_http(const ApiRequest& request) const;
+    HttpRequest to_http(const ApiRequest& request, HttpHeaders headers) const;
     void observe(const ApiRequest& request, std::string_view code, SteadyTime started);
     boost::asio::awaitable<bool> pass_rate_limit(const ApiRequest& request, std::stop_token stop);
     boost::asio::awaitable<Result<std::string>> read_answer(const ApiRequest& request, Attempt& tried,
@@ -152,7 +152,7 @@ class Client {
     std::shared_ptr<Transport> transport_;
     Clock& clock_;
     ClientOptions options_;
-    std::unique_ptr<TokenSource> token_;
+    std::shared_ptr<Credentials> credentials_;
     std::unique_ptr<RateLimiter> limiter_;  ///< Null: unlimited.
     RetryPolicy retries_;
     WarningMemory warnings_;

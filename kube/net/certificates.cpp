@@ -130,12 +130,6 @@ Result<KeyPair> to_pair(X509* certificate, EVP_PKEY* key) {
     return KeyPair{std::move(*certificate_pem), std::move(*key_pem)};
 }
 
-Result<WallTime> not_after_of(const X509* certificate) {
-    std::tm fields{};
-    if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &fields) != 1) return failed("read notAfter");
-    return std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::from_time_t(timegm(&fields)));
-}
-
 }  // namespace
 
 Result<KeyPair> make_certificate_authority(const std::string& common_name, WallTime now, Duration lifetime) {

@@ -32,6 +32,32 @@ class RefreshedRegistry final : public prometheus::Registry {
     std::vector<std::weak_ptr<std::function<void()>>> refreshers_;
 };
 
+class ConnectionMetrics final : public ConnectionObserver {
+  public:
+    explicit ConnectionMetrics(prometheus::Registry& registry)
+        : ca_reloads_(prometheus::BuildCounter()
+                          .Name("rest_client_transport_ca_reload_total")
+                          .Help("Number of times a CA reload is attempted, partitioned by the result and reason for "
+                                "the reload attempt")
+                          .Register(registry)),
+          exec_calls_(prometheus::BuildCounter()
+                          .Name("rest_client_exec_plugin_call_total")
+                          .Help("Number of calls to an exec plugin, partitioned by the type of event encountered and "
+                                "an optional exit code")
+                          .Register(registry)) {}
+
+    void on_ca_reload(std::string_view result, std::string_view reason) override {
+        ca_reloads_.Add({{"result", std::string(result)}, {"reason", std::string(reason)}}).Increment();
+    }
+    void on_exec_call(int exit_code, std::string_view status) override {
+        exec_calls_.Add({{"code", std::to_string(exit_code)}, {"call_status", std::string(status)}}).Increment();
+    }
+
+  private:
+    prometheus::Family<prometheus::Counter>& ca_reloads_;
+    prometheus::Family<prometheus::Counter>& exec_calls_;
+};
+
 class LeaderMetrics final : public LeaderObserver {
   public:
     LeaderMetrics(prometheus::Registry& registry, const std::string& name)
@@ -131,6 +157,10 @@ std::string render_metrics(const Registry& registry) {
     std::string text = prometheus::TextSerializer().Serialize(registry->Collect());
     append_process_metrics(text);
     return text;
+}
+
+std::unique_ptr<ConnectionObserver> make_connection_metrics(const Registry& registry) {
+    return std::make_unique<ConnectionMetrics>(*registry);
 }
 
 std::unique_ptr<LeaderObserver> make_leader_metrics(const Registry& registry, const std::string& name) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kube/client/client.hpp"
+#include "kube/client/connection_observer.hpp"
 #include "kube/runtime/leader_election.hpp"
 #include "kube/runtime/reflector.hpp"
 #include "kube/runtime/work_queue.hpp"
@@ -26,6 +27,9 @@ std::string render_metrics(const Registry& registry);
 
 /// `rest_client_*` of a client.
 std::unique_ptr<RequestObserver> make_request_metrics(const Registry& registry);
+
+/// `rest_client_transport_ca_reload_total` and `rest_client_exec_plugin_call_total`.
+std::unique_ptr<ConnectionObserver> make_connection_metrics(const Registry& registry);
 
 /// `workqueue_*` of the queue `name`.
 std::unique_ptr<QueueObserver> make_queue_metrics(const Registry& registry, const std::string& name);

@@ -45,7 +45,7 @@ asio::awaitable<void> encodes_queries() {
     test::ScriptedServer server(executor, clock);
     ClientOptions with_prefix = options();
     with_prefix.path_prefix = "/k8s";
-    Client client(server.transport(), clock, with_prefix, make_static_token("secret"));
+    Client client(server.transport(), clock, with_prefix, make_token_credentials(make_static_token("secret")));
     server.reply(200, "{}");
     server.reply(201, "{}");
     ApiRequest list = get("/pods");
@@ -118,7 +118,7 @@ TEST(TokenSource, AFileIsReadAgainAfterFiftySecondsOrARefusal) {
     clock.advance(seconds(51));
     EXPECT_EQ(token->token(), "two");
     content = "three";
-    token->reject();
+    token->reject(clock.steady_now());
     EXPECT_EQ(token->token(), "three");
     content = fail(ErrorKind::config, "gone");
     clock.advance(seconds(51));
