@@ -216,11 +216,11 @@ asio::awaitable<kube::Result<void>> Operator::run(std::stop_token stop) {
         for (int i = 0; i < p.options.max_concurrent_reconciles; ++i)
             p.workers.spawn("worker", p.controller.work(stop));
         p.workers.spawn("policy worker", p.policy_controller.work(stop));
-        if (p.options.resync_period > kube::Duration::zero()) {
+        if (p.options.sync_period > kube::Duration::zero()) {
             p.workers.spawn("resync",
-                            kube::run_resync(p.clock, p.requests, p.options.resync_period, p.options.seed + 6, stop));
+                            kube::run_resync(p.clock, p.requests, p.options.sync_period, p.options.seed + 6, stop));
             p.workers.spawn("resync",
-                            kube::run_resync(p.clock, p.policies, p.options.resync_period, p.options.seed + 7, stop));
+                            kube::run_resync(p.clock, p.policies, p.options.sync_period, p.options.seed + 7, stop));
         }
     }
     co_await p.workers.join();

@@ -27,7 +27,7 @@ struct OperatorOptions {
     std::string instance;                 ///< Reporting instance of Events: host name and process.
     int max_concurrent_reconciles = 16;
     kube::Duration sync_limit = std::chrono::minutes(2);  ///< For the first complete caches; then `run` fails.
-    kube::Duration resync_period{};                       ///< See `kube::run_resync`; 0 = never. Requests and policies.
+    kube::Duration sync_period{};                         ///< See `kube::run_resync`; 0 = never. Requests and policies.
     kube::Duration reconcile_timeout{};                   ///< See `kube::ControllerOptions`.
     std::uint64_t seed = 0;  ///< Of jitter: replicas must not all do everything at the same moment.
     /// Reconciles and writes only while this leads; nullptr: the only replica. Outlives the operator.
