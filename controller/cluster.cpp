@@ -150,6 +150,7 @@ asio::awaitable<kube::Result<PodView>> Cluster::inject(std::string ns, std::stri
         request.may_send = gate_.may_send;
         request.timeout = gate_.timeout;
     }
+    request.priority = kube::RequestPriority::high;
     request.content_type = kube::patch::kStrategicMerge;
     request.body = kube::dump_json(patch);
     request.idempotent = true;
@@ -166,6 +167,7 @@ asio::awaitable<kube::Result<std::string>> Cluster::patch_status(std::string pat
     request.path = std::move(path) + "/status";
     request.may_send = gate_.may_send;
     request.timeout = gate_.timeout;
+    request.priority = kube::RequestPriority::high;
     request.content_type = kube::patch::kMerge;
     request.body = kube::dump_json(patch);
     request.idempotent = true;

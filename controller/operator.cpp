@@ -20,7 +20,6 @@ namespace {
 
 /// How long reconciles may go on after a stop, of the 30 s that Kubernetes gives a process.
 constexpr kube::Duration kDrainTime = std::chrono::seconds(10);
-constexpr kube::Duration kSyncPoll = std::chrono::milliseconds(20);
 
 /// The characters that Kubernetes itself uses for generated names: no vowels, nothing that looks like another.
 std::string random_suffix() {
@@ -32,11 +31,16 @@ std::string random_suffix() {
     return suffix;
 }
 
-kube::ReflectorOptions collection(std::string name, std::string path, std::uint64_t seed) {
+constexpr const char* kMetricPrefix = "endoscope";
+
+kube::ReflectorOptions collection(std::string name, std::string path, std::uint64_t seed,
+                                  kube::ReflectorObserver& observer) {
     kube::ReflectorOptions options;
+    options.observer = &observer;
     options.name = std::move(name);
     options.path = std::move(path);
     options.seed = seed;
+    options.drop_managed_fields = true;
     return options;
 }
 
@@ -65,6 +69,10 @@ struct Operator::Parts {
               kube::make_controller_metrics(registry, "debugrequest", options.max_concurrent_reconciles)),
           policy_queue_metrics(kube::make_queue_metrics(registry, "debugpolicy")),
           policy_controller_metrics(kube::make_controller_metrics(registry, "debugpolicy", 1)),
+          request_cache_metrics(kube::make_reflector_metrics(registry, clock, kMetricPrefix, "debugrequests")),
+          policy_cache_metrics(kube::make_reflector_metrics(registry, clock, kMetricPrefix, "debugpolicies")),
+          namespace_cache_metrics(kube::make_reflector_metrics(registry, clock, kMetricPrefix, "namespaces")),
+          pod_watch_metrics(kube::make_reflector_metrics(registry, clock, kMetricPrefix, "pods", false)),
           queue(executor, clock, queue_metrics.get()),
           policy_queue(executor, clock, policy_queue_metrics.get()),
           requests(
@@ -79,13 +87,18 @@ struct Operator::Parts {
               [](const nlohmann::json& object) { return std::pair(kube::object_key(object), labels_of(object)); },
               kube::object_key),
           request_reflector(client, clock, requests,
-                            collection("debugrequests", "/apis/endoscope.dev/v1alpha1/debugrequests", 1)),
+                            collection("debugrequests", "/apis/endoscope.dev/v1alpha1/debugrequests", options.seed + 1,
+                                       *request_cache_metrics)),
           policy_reflector(client, clock, policies,
-                           collection("debugpolicies", "/apis/endoscope.dev/v1alpha1/debugpolicies", 2)),
-          namespace_reflector(client, clock, namespaces, collection("namespaces", "/api/v1/namespaces", 3)),
+                           collection("debugpolicies", "/apis/endoscope.dev/v1alpha1/debugpolicies", options.seed + 2,
+                                      *policy_cache_metrics)),
+          namespace_reflector(
+              client, clock, namespaces,
+              collection("namespaces", "/api/v1/namespaces", options.seed + 3, *namespace_cache_metrics)),
           cluster(client, gate_of(options)),
           follower(
-              executor, client, clock, [this](const std::string& key) { queue.add(key); }, options.most_pod_watches),
+              executor, client, clock, [this](const std::string& key) { queue.add(key); }, pod_watch_metrics.get(),
+              options.most_pod_watches),
           reconciler({.clock = clock,
                       .cluster = cluster,
                       .requests = requests,
@@ -97,9 +110,11 @@ struct Operator::Parts {
                       .audit = audit,
                       .keys = [this] { return keys; },
                       .operator_namespace = options.ns}),
-          controller("debugrequest", queue, reconciler, clock, *controller_metrics),
+          controller("debugrequest", queue, reconciler, clock, *controller_metrics,
+                     {.reconcile_timeout = options.reconcile_timeout, .seed = options.seed + 4}),
           policy_reconciler(clock, cluster, policies),
-          policy_controller("debugpolicy", policy_queue, policy_reconciler, clock, *policy_controller_metrics),
+          policy_controller("debugpolicy", policy_queue, policy_reconciler, clock, *policy_controller_metrics,
+                            {.reconcile_timeout = options.reconcile_timeout, .seed = options.seed + 5}),
           caches(executor),
           workers(executor) {
         requests.on_change([this](const std::string& key, const auto& before, const auto& after) {
@@ -108,11 +123,11 @@ struct Operator::Parts {
             };
             const std::string ns = key.substr(0, key.find('/'));
             if (is_leading) metrics.request_moved(ns, phase(before), phase(after));
-            queue.add(key);
+            queue.add(key, requests.priority());
         });
         policies.on_change([this](const std::string& key, const auto&, const auto&) {
             if (is_leading) count_policies();
-            policy_queue.add(key);
+            policy_queue.add(key, policies.priority());
         });
     }
 
@@ -137,15 +152,6 @@ struct Operator::Parts {
     /// What admission needs, on every replica.
     bool policies_are_known() const { return policy_reflector.synced() && namespace_reflector.synced(); }
 
-    /// A safety net against mistakes of our own: what is right already costs no write.
-    asio::awaitable<void> resync(std::stop_token stop) {
-        for (;;) {
-            const bool waited = co_await kube::sleep_for(clock, options.sync_period, stop);
-            if (!waited) co_return;
-            for (const auto& request : requests.list()) queue.add(request->ns + "/" + request->name);
-        }
-    }
-
     bool is_leading = false;
     asio::any_io_executor executor;
     kube::Client& client;
@@ -159,6 +165,10 @@ struct Operator::Parts {
     std::unique_ptr<kube::ControllerObserver> controller_metrics;
     std::unique_ptr<kube::QueueObserver> policy_queue_metrics;
     std::unique_ptr<kube::ControllerObserver> policy_controller_metrics;
+    std::unique_ptr<kube::ReflectorObserver> request_cache_metrics;
+    std::unique_ptr<kube::ReflectorObserver> policy_cache_metrics;
+    std::unique_ptr<kube::ReflectorObserver> namespace_cache_metrics;
+    std::unique_ptr<kube::ReflectorObserver> pod_watch_metrics;
     kube::WorkQueue queue;
     kube::WorkQueue policy_queue;
     kube::Store<StoredRequest> requests;
@@ -197,22 +207,21 @@ std::string Operator::running() const {
     return names + caches;
 }
 
-asio::awaitable<void> Operator::run(std::stop_token stop) {
+asio::awaitable<kube::Result<void>> Operator::run(std::stop_token stop) {
     Parts& p = *parts_;
     std::stop_source cache_stop;
     std::stop_source abort;
     p.caches.spawn("debugpolicies", p.policy_reflector.run(cache_stop.get_token()));
     p.caches.spawn("namespaces", p.namespace_reflector.run(cache_stop.get_token()));
-    while (!p.policies_are_known() && !stop.stop_requested()) co_await kube::sleep_for(p.clock, kSyncPoll, stop);
-    bool leads = !stop.stop_requested();
+    auto synced = co_await kube::wait_for_sync(p.clock, {&p.policy_reflector, &p.namespace_reflector},
+                                               p.options.sync_limit, stop);
+    bool leads = synced.has_value();
     if (leads && p.options.election != nullptr) leads = co_await p.options.election->wait_until_leading(stop);
     if (leads) {
         // Listed only now: a standby whose watch was behind would do once more what the last leader has done.
         p.caches.spawn("debugrequests", p.request_reflector.run(cache_stop.get_token()));
-        while (!p.request_reflector.synced() && !stop.stop_requested()) {
-            co_await kube::sleep_for(p.clock, kSyncPoll, stop);
-        }
-        leads = !stop.stop_requested();
+        synced = co_await kube::wait_for_sync(p.clock, {&p.request_reflector}, p.options.sync_limit, stop);
+        leads = synced.has_value();
     }
     // No verdict before every cache is complete.
     if (leads) {
@@ -222,7 +231,12 @@ asio::awaitable<void> Operator::run(std::stop_token stop) {
         for (int i = 0; i < p.options.max_concurrent_reconciles; ++i)
             p.workers.spawn("worker", p.controller.work(stop, abort.get_token()));
         p.workers.spawn("policy worker", p.policy_controller.work(stop, abort.get_token()));
-        if (p.options.sync_period > kube::Duration::zero()) p.workers.spawn("resync", p.resync(stop));
+        if (p.options.sync_period > kube::Duration::zero()) {
+            p.workers.spawn("resync",
+                            kube::run_resync(p.clock, p.requests, p.options.sync_period, p.options.seed + 6, stop));
+            p.workers.spawn("resync",
+                            kube::run_resync(p.clock, p.policies, p.options.sync_period, p.options.seed + 7, stop));
+        }
     }
     // After a stop what is begun is finished, so that no write is under way when the Lease is given back; but not for
     // ever, and not without the leadership.
@@ -235,6 +249,8 @@ asio::awaitable<void> Operator::run(std::stop_token stop) {
     co_await p.follower.stop();
     cache_stop.request_stop();
     co_await p.caches.join();
+    if (!synced && synced.error().kind == kube::ErrorKind::cancelled) synced = {};
+    co_return synced;
 }
 
 kube::HttpHandler Operator::admission_handler() const {

@@ -14,6 +14,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -26,8 +27,11 @@ struct OperatorOptions {
     std::string ns = "endoscope-system";  ///< Where its Secrets live, and where nothing is ever injected.
     int max_concurrent_reconciles = 16;
     std::size_t most_pod_watches = PodFollower::kMostWatches;
-    kube::Duration sync_period{};               ///< Look at every request again this often; 0 = never.
     kube::WebhookObserver* webhooks = nullptr;  ///< Outlives the operator.
+    kube::Duration sync_limit = std::chrono::minutes(2);  ///< For the first complete caches; then `run` fails.
+    kube::Duration sync_period{};                         ///< See `kube::run_resync`; 0 = never. Requests and policies.
+    kube::Duration reconcile_timeout{};                   ///< See `kube::ControllerOptions`.
+    std::uint64_t seed = 0;  ///< Of jitter: replicas must not all do everything at the same moment.
     /// Reconciles and writes only while this leads; nullptr: the only replica. Outlives the operator.
     kube::LeaderElection* election = nullptr;
     /// Of each write while there is an election: the lease's duration less the renew deadline.
@@ -46,8 +50,9 @@ class Operator {
     Operator& operator=(const Operator&) = delete;
 
     /// Keeps the caches and reconciles while it leads, until `stop`; then lets running reconciles finish. Afterwards
-    /// nothing writes and nothing records Events any more. Admission is served on every replica.
-    boost::asio::awaitable<void> run(std::stop_token stop);
+    /// nothing writes and nothing records Events any more. Admission is served on every replica. Fails when the caches
+    /// are not complete in time.
+    boost::asio::awaitable<kube::Result<void>> run(std::stop_token stop);
 
     /// What `run` still waits for, for a log.
     std::string running() const;

@@ -2,7 +2,6 @@
 
 #include "kube/base/json.hpp"
 #include "kube/base/log.hpp"
-#include "kube/runtime/reflector.hpp"
 #include "kube/runtime/resource_version.hpp"
 #include "kube/runtime/store.hpp"
 
@@ -54,6 +53,9 @@ class PodFollower::Watch final : public kube::ReflectorSink {
         // A list is the truth of its moment: another Pod of the name may have come, also one with an older version.
         if (auto view = view_of(object)) take(*target, std::move(*view));
     }
+    void replace_remove(const nlohmann::json& object) override {
+        if (Target* const target = target_of(object)) target->listed = false;
+    }
     void end_replace() override {
         for (auto& [name, target] : targets) {
             if (!target.listed) set(target, nullptr);
@@ -79,6 +81,9 @@ class PodFollower::Watch final : public kube::ReflectorSink {
         if (!only_.empty()) options.selectors = {{"fieldSelector", "metadata.name=" + only_}};
         options.seed = std::hash<std::string>()(ns_ + "/" + only_);
         options.resume_from = first_version_;
+        options.priority = kube::RequestPriority::normal;  // a session waits for it
+        options.drop_managed_fields = true;
+        options.observer = owner_.observer_;
         return options;
     }
 
@@ -111,11 +116,12 @@ class PodFollower::Watch final : public kube::ReflectorSink {
 };
 
 PodFollower::PodFollower(asio::any_io_executor executor, kube::Client& client, kube::Clock& clock, Notify notify,
-                         std::size_t most_watches)
+                         kube::ReflectorObserver* observer, std::size_t most_watches)
     : executor_(executor),
       client_(client),
       clock_(clock),
       notify_(std::move(notify)),
+      observer_(observer),
       most_watches_(most_watches),
       tasks_(executor) {}
 

@@ -3,6 +3,7 @@
 #include "controller/pod_view.hpp"
 #include "kube/base/task_group.hpp"
 #include "kube/client/client.hpp"
+#include "kube/runtime/reflector.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 
@@ -26,8 +27,9 @@ class PodFollower {
     /// An API server gives each watch a connection; so many are no burden to it.
     static constexpr std::size_t kMostWatches = 32;
 
+    /// `observer` is told about all watches together and must outlive the follower.
     PodFollower(boost::asio::any_io_executor executor, kube::Client& client, kube::Clock& clock, Notify notify,
-                std::size_t most_watches = kMostWatches);
+                kube::ReflectorObserver* observer = nullptr, std::size_t most_watches = kMostWatches);
     ~PodFollower();
     PodFollower(const PodFollower&) = delete;
     PodFollower& operator=(const PodFollower&) = delete;
@@ -61,6 +63,7 @@ class PodFollower {
     kube::Client& client_;
     kube::Clock& clock_;
     Notify notify_;
+    kube::ReflectorObserver* observer_;
     std::size_t most_watches_;
     kube::TaskGroup tasks_;
     std::map<std::string, std::shared_ptr<Watch>> watches_;  ///< By "namespace/pod", or "namespace/" where shared.

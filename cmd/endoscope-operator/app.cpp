@@ -7,7 +7,7 @@
 #include "kube/base/log.hpp"
 #include "kube/base/task_group.hpp"
 #include "kube/client/client.hpp"
-#include "kube/client/config.hpp"
+#include "kube/client/connection.hpp"
 #include "kube/net/tls.hpp"
 #include "kube/runtime/endpoints.hpp"
 #include "kube/runtime/leader_election.hpp"
@@ -59,6 +59,7 @@ class App {
           certificate_metrics_(kube::make_certificate_metrics(registry_)),
           webhook_metrics_(kube::make_webhook_metrics(
               registry_, {std::string(controller::kMutatePath), std::string(controller::kValidatePath)})),
+          connection_metrics_(kube::make_connection_metrics(registry_)),
           audit_(*clock_,
                  [](std::string_view line) {
                      std::fwrite(line.data(), 1, line.size(), stdout);
@@ -131,21 +132,25 @@ class App {
     }
 
     Result<void> connect() {
-        auto config = kube::load_config(options_.kubeconfig, options_.context, kube::ConfigSources::process());
+        const auto sources = kube::ConfigSources::process();
+        auto config = kube::load_config(options_.kubeconfig, options_.context, sources);
         if (!config) return std::unexpected(config.error());
-        auto transport = kube::make_transport(io_.get_executor(), *clock_, *config);
-        if (!transport) return std::unexpected(transport.error());
+        auto connection =
+            kube::make_connection(io_.get_executor(), *clock_, *config, sources, connection_metrics_.get());
+        if (!connection) return std::unexpected(connection.error());
+        const auto& [transport, credentials] = *connection;
         kube::log::info("operator", "starting",
                         {{"version", ENDOSCOPE_VERSION},
                          {"config", config->source},
-                         {"server", (*transport)->host()},
+                         {"server", transport->host()},
                          {"flags", options_.effective}});
         kube::ClientOptions& client = client_options_;
-        client.user_agent = "endoscope-operator/" ENDOSCOPE_VERSION " (linux/amd64)";
+        client.user_agent = kube::user_agent("endoscope-operator", ENDOSCOPE_VERSION);
         client.field_manager = "endoscope";
         client.path_prefix = config->path_prefix;
+        client.seed = std::random_device()();
         client.observer = request_metrics_.get();
-        client_ = std::make_unique<kube::Client>(*transport, *clock_, client, token_of(*config));
+        client_ = std::make_unique<kube::Client>(transport, *clock_, client, credentials);
         std::random_device random;
         events_ =
             std::make_unique<kube::EventRecorder>(io_.get_executor(), *client_, *clock_,
@@ -156,7 +161,7 @@ class App {
         recording_.spawn("events", events_->run(event_stop_.get_token()));
         if (!options_.leader_elect) return {};
         // A client of its own, so that no queue of slow requests stands before a renewal.
-        election_client_ = std::make_unique<kube::Client>(*transport, *clock_, client, token_of(*config));
+        election_client_ = std::make_unique<kube::Client>(transport, *clock_, client, credentials);
         std::ostringstream identity;
         identity << instance_name() << '_' << std::hex << random() << random();
         kube::LeaderElectionOptions election{.ns = options_.ns,
@@ -171,13 +176,6 @@ class App {
         return {};
     }
 
-    std::unique_ptr<kube::TokenSource> token_of(const kube::Config& config) {
-        if (!config.token_file.empty()) {
-            return kube::make_file_token(*clock_, [path = config.token_file] { return read_file(path); });
-        }
-        return config.token.empty() ? nullptr : kube::make_static_token(config.token);
-    }
-
     /// Until all that needs the leadership has ended; a loss ends the process, since nothing proves that it has.
     asio::awaitable<void> hold_lease() {
         const std::stop_callback on_lost(election_->lost(), [this] {
@@ -186,6 +184,15 @@ class App {
         });
         const auto how = co_await election_->run(election_stop_.get_token());
         if (how == kube::LeaseEnd::lost) begin_stop();
+    }
+
+    asio::awaitable<void> reconcile() {
+        const auto ended = co_await operator_->run(stop_.get_token());
+        if (ended) co_return;
+        kube::log::error("operator", "cannot run",
+                         {{"kind", to_string(ended.error().kind)}, {"error", ended.error().message}});
+        exit_code_ = 1;
+        begin_stop();
     }
 
     Result<void> listen(const std::string& what, const std::string& host, unsigned short port,
@@ -233,6 +240,7 @@ class App {
         settings.max_concurrent_reconciles = options_.max_concurrent_reconciles;
         settings.sync_period = options_.sync_period;
         settings.webhooks = webhook_metrics_.get();
+        settings.seed = std::random_device()();
         if (election_) {
             settings.election = election_.get();
             settings.write_timeout = options_.lease_times.lease - options_.lease_times.renew_deadline;
@@ -326,7 +334,7 @@ class App {
         }
         webhooks_installed_ = true;
         if (election_) electing_.spawn("leader election", hold_lease());
-        running_.spawn("operator", operator_->run(stop_.get_token()));
+        running_.spawn("operator", reconcile());
         running_.spawn("announce", announce_ready());
         co_await running_.join();
         // Nothing writes any more: another may lead.
@@ -361,6 +369,7 @@ class App {
     std::unique_ptr<kube::EventObserver> event_metrics_;
     std::unique_ptr<kube::CertificateObserver> certificate_metrics_;
     std::unique_ptr<kube::WebhookObserver> webhook_metrics_;
+    std::unique_ptr<kube::ConnectionObserver> connection_metrics_;
     controller::AuditLog audit_;
     asio::signal_set signals_;
     // One after the other: first what reconciles, then the lease, then the Events, then what answers others.

@@ -4,6 +4,7 @@
 
 #include <boost/asio/steady_timer.hpp>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace kube {
@@ -88,6 +89,71 @@ std::string format_micro_time(WallTime time) {
                       static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
                       static_cast<int>(clock.seconds().count()), static_cast<int>((time - second).count()));
     return {text, static_cast<std::size_t>(length)};
+}
+
+std::string format_time(WallTime time) {
+    const std::string text = format_micro_time(time);
+    return text.substr(0, text.find('.')) + "Z";
+}
+
+namespace {
+
+/// Takes `digits` digits and the character behind them off `text`; -1 when they are not there.
+int take_number(std::string_view& text, std::size_t digits, char end) {
+    int value = 0;
+    if (text.size() < digits) return -1;
+    for (const char c : text.substr(0, digits)) {
+        if (c < '0' || c > '9') return -1;
+        value = value * 10 + (c - '0');
+    }
+    text.remove_prefix(digits);
+    if (end == '\0') return value;
+    if (!text.starts_with(end)) return -1;
+    text.remove_prefix(1);
+    return value;
+}
+
+/// "Z" or "+01:30" as what to subtract.
+std::optional<std::chrono::minutes> take_offset(std::string_view text) {
+    if (text == "Z" || text == "z") return std::chrono::minutes(0);
+    const bool negative = text.starts_with('-');
+    if (!negative && !text.starts_with('+')) return std::nullopt;
+    text.remove_prefix(1);
+    const int hours = take_number(text, 2, ':');
+    const int minutes = take_number(text, 2, '\0');
+    if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59 || !text.empty()) return std::nullopt;
+    return std::chrono::minutes((negative ? -1 : 1) * (hours * 60 + minutes));
+}
+
+}  // namespace
+
+std::optional<WallTime> parse_time(std::string_view text) {
+    const int year = take_number(text, 4, '-');
+    const int month = take_number(text, 2, '-');
+    const int day = take_number(text, 2, 'T');
+    const int hour = take_number(text, 2, ':');
+    const int minute = take_number(text, 2, ':');
+    const int second = take_number(text, 2, '\0');
+    const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
+                                           std::chrono::day(static_cast<unsigned>(day))};
+    if (year < 0 || month < 0 || day < 0 || !date.ok()) return std::nullopt;
+    if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60) return std::nullopt;
+    std::chrono::microseconds fraction(0);
+    if (text.starts_with('.')) {
+        text.remove_prefix(1);
+        std::chrono::microseconds unit(100'000);
+        const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+        if (digits == 0) return std::nullopt;
+        for (const char c : text.substr(0, digits)) {
+            fraction += unit * (c - '0');
+            unit /= 10;
+        }
+        text.remove_prefix(digits);
+    }
+    const auto offset = take_offset(text);
+    if (!offset) return std::nullopt;
+    return WallTime(std::chrono::sys_days(date)) + std::chrono::hours(hour) + std::chrono::minutes(minute) +
+           std::chrono::seconds(second) + fraction - *offset;
 }
 
 }  // namespace kube

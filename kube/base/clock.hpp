@@ -8,6 +8,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -49,5 +50,11 @@ boost::asio::awaitable<bool> sleep_for(Clock& clock, Duration delay, std::stop_t
 
 /// RFC 3339 with exactly six fractional digits, as metav1.MicroTime demands.
 std::string format_micro_time(WallTime time);
+
+/// RFC 3339 in whole seconds, as metav1.Time is written.
+std::string format_time(WallTime time);
+
+/// Reads an RFC 3339 timestamp with any offset; digits beyond microseconds are dropped. Nothing when it is none.
+std::optional<WallTime> parse_time(std::string_view text);
 
 }  // namespace kube

@@ -13,30 +13,55 @@ namespace {
 
 constexpr std::size_t kMaxIdleConnections = 25;
 constexpr std::size_t kMaxErrorBody = 64 * 1024;
-constexpr Duration kTransportRetryDelay = std::chrono::seconds(1);
+constexpr Duration kLongLimiterWait = std::chrono::seconds(1);
+constexpr std::string_view kNoResponse = "<error>";
 
 bool is_read(const ApiRequest& request) {
     return request.method == "GET";
 }
 
-/// Whether `error` may be answered by sending the request again, and after how long.
-std::optional<Duration> retry_delay(const ApiRequest& request, const Error& error) {
-    if (error.http_status == 429 || error.http_status >= 500) {
-        if (!error.retry_after) return std::nullopt;
-        return Duration(*error.retry_after);
+std::string name_of(const ApiRequest& request) {
+    return request.method + " " + request.path;
+}
+
+/// What the connection says is wrong knows nothing of the request.
+Error in_context(const ApiRequest& request, Error error) {
+    error.message = name_of(request) + ": " + error.message;
+    return error;
+}
+
+Error stopped(const ApiRequest& request) {
+    return fail(ErrorKind::cancelled, name_of(request) + ": stopped").error();
+}
+
+/// The error of a response other than 2xx. What of its body does not arrive in time, or is too much, changes nothing
+/// about what the status says.
+asio::awaitable<Error> read_error(HttpClientConnection& http, const HttpResponse& head) {
+    std::string body;
+    while (body.size() <= kMaxErrorBody) {
+        const auto more = co_await http.read_body(body);
+        if (!more || !*more) break;
     }
-    const bool may_repeat = is_read(request) || request.idempotent;
-    if (may_repeat && error.kind == ErrorKind::transport && error.http_status == 0) return kTransportRetryDelay;
-    return std::nullopt;
+    co_return error_from_response(head.status, body, head.headers);
+}
+
+/// Something else than the API server answers HTML with 200.
+Result<void> require_json(const ApiRequest& request, const HttpResponse& head) {
+    const std::string_view type = head.headers.get("Content-Type");
+    if (type.empty() || type.starts_with("application/json")) return {};
+    return fail(ErrorKind::malformed, name_of(request) + ": answered with " + log::escape(type.substr(0, 80)) +
+                                          " instead of application/json");
 }
 
 }  // namespace
 
 struct Client::Pooled {
-    Pooled(std::unique_ptr<ByteStream> stream, SteadyTime now) : http(std::move(stream)), opened(now), used(now) {}
+    Pooled(std::unique_ptr<ByteStream> stream, SteadyTime now, Duration max_age, std::uint64_t made_in)
+        : http(std::move(stream)), retire_at(now + max_age), used(now), epoch(made_in) {}
     HttpClientConnection http;
-    SteadyTime opened;
+    SteadyTime retire_at;
     SteadyTime used;
+    std::uint64_t epoch;  ///< The transport's when it was opened.
     bool reused = false;
 };
 
@@ -67,8 +92,15 @@ std::string percent_encode(std::string_view text) {
 }
 
 Client::Client(std::shared_ptr<Transport> transport, Clock& clock, ClientOptions options,
-               std::unique_ptr<TokenSource> token)
-    : transport_(std::move(transport)), clock_(clock), options_(std::move(options)), token_(std::move(token)) {}
+               std::shared_ptr<Credentials> credentials)
+    : transport_(std::move(transport)),
+      clock_(clock),
+      options_(std::move(options)),
+      credentials_(std::move(credentials)),
+      retries_(options_.seed),
+      random_(options_.seed) {
+    if (options_.qps > 0) limiter_ = std::make_unique<RateLimiter>(clock, options_.qps, options_.burst);
+}
 
 Client::~Client() = default;
 
@@ -76,8 +108,9 @@ std::string_view Client::host() const {
     return transport_->host();
 }
 
-HttpRequest Client::to_http(const ApiRequest& request) const {
+HttpRequest Client::to_http(const ApiRequest& request, HttpHeaders headers) const {
     HttpRequest http;
+    http.headers = std::move(headers);
     http.method = request.method;
     http.target = options_.path_prefix + request.path;
     Query query = request.query;
@@ -93,10 +126,6 @@ HttpRequest Client::to_http(const ApiRequest& request) const {
     }
     http.headers.set("User-Agent", options_.user_agent);
     http.headers.set("Accept", "application/json");
-    if (token_) {
-        const std::string token = token_->token();
-        if (!token.empty()) http.headers.set("Authorization", "Bearer " + token);
-    }
     if (!request.body.empty()) {
         http.headers.set("Content-Type", request.content_type);
         http.body = request.body;
@@ -109,18 +138,25 @@ void Client::observe(const ApiRequest& request, std::string_view code, SteadyTim
     options_.observer->on_request(request.method, host(), code, clock_.steady_now() - started);
 }
 
-asio::awaitable<Result<std::unique_ptr<Client::Pooled>>> Client::acquire(bool fresh_only) {
+asio::awaitable<Result<std::unique_ptr<Client::Pooled>>> Client::acquire(bool fresh_only, std::stop_token stop) {
+    const std::uint64_t epoch = transport_->epoch();
+    std::erase_if(idle_, [epoch](const auto& idle) { return idle->epoch != epoch; });
     while (!fresh_only && !idle_.empty()) {
         auto candidate = std::move(idle_.front());
         idle_.pop_front();
         const SteadyTime now = clock_.steady_now();
-        if (now - candidate->used > options_.max_idle || now - candidate->opened > options_.max_age) continue;
+        if (now - candidate->used > options_.max_idle || now > candidate->retire_at) continue;
         candidate->reused = true;
         co_return candidate;
     }
-    auto stream = co_await transport_->connect();
+    auto stream = co_await transport_->connect(std::move(stop));
     if (!stream) co_return std::unexpected(std::move(stream.error()));
-    co_return std::make_unique<Pooled>(std::move(*stream), clock_.steady_now());
+    co_return std::make_unique<Pooled>(std::move(*stream), clock_.steady_now(), draw_max_age(), epoch);
+}
+
+Duration Client::draw_max_age() {
+    std::uniform_int_distribution<Duration::rep> age(options_.max_age.count() / 2, options_.max_age.count());
+    return Duration(age(random_));
 }
 
 void Client::release(std::unique_ptr<Pooled> connection) {
@@ -131,15 +167,22 @@ void Client::release(std::unique_ptr<Pooled> connection) {
 
 asio::awaitable<Client::Attempt> Client::attempt(const ApiRequest& request, bool fresh_only, std::stop_token stop) {
     const SteadyTime started = clock_.steady_now();
-    auto connection = co_await acquire(fresh_only);
+    // First: what a plugin answers may change what connections are made with.
+    HttpHeaders identity;
+    if (credentials_) {
+        auto headers = co_await credentials_->headers(stop);
+        if (!headers) co_return Attempt(std::move(headers.error()));
+        identity = std::move(*headers);
+    }
+    const SteadyTime identified = clock_.steady_now();
+    auto connection = co_await acquire(fresh_only, stop);
     if (!connection) {
-        observe(request, "<error>", started);
-        co_return Attempt(std::move(connection.error()));
+        observe(request, kNoResponse, started);
+        co_return Attempt(in_context(request, std::move(connection.error())));
     }
     if (request.may_send && !request.may_send()) {
         release(std::move(*connection));
-        co_return Attempt(
-            fail(ErrorKind::cancelled, request.method + " " + request.path + ": may not be sent any more").error());
+        co_return Attempt(fail(ErrorKind::cancelled, name_of(request) + ": may not be sent any more").error());
     }
     auto& http = (*connection)->http;
     bool timed_out = false;
@@ -148,81 +191,131 @@ asio::awaitable<Client::Attempt> Client::attempt(const ApiRequest& request, bool
         http.close();
     });
     const std::stop_callback on_stop(stop, [&] { http.close(); });
-    const HttpRequest message = to_http(request);
+    const HttpRequest message = to_http(request, std::move(identity));
     auto head = co_await http.send(message, transport_->host());
     if (!head) {
         const bool stale = (*connection)->reused && !http.reached_peer() && !timed_out && !stop.stop_requested();
-        observe(request, "<error>", started);
-        if (timed_out) {
-            head.error().kind = ErrorKind::timeout;
-            head.error().message = request.method + " " + request.path + ": no answer within the deadline";
-        }
-        co_return Attempt(std::move(head.error()), stale);
+        observe(request, kNoResponse, started);
+        if (timed_out) head = fail(ErrorKind::timeout, "no answer within the deadline");
+        co_return Attempt(in_context(request, std::move(head.error())), stale);
     }
     observe(request, std::to_string(head->status), started);
+    if (head->status == 401 && credentials_) credentials_->reject(identified);
+    if (options_.observer != nullptr) options_.observer->on_request_size(request.method, host(), request.body.size());
+    note_headers(request, *head);
     co_return Attempt(std::move(*head), std::move(*connection));
 }
 
+/// What the server says beside its answer.
+void Client::note_headers(const ApiRequest& request, const HttpResponse& head) {
+    for (const std::string_view value : head.headers.get_all("Warning")) {
+        for (const std::string& text : parse_warnings(value)) {
+            if (!warnings_.is_new(text)) continue;
+            log::warn("client", "warning from the API server", {{"path", request.path}, {"warning", text}});
+        }
+    }
+    if (!log::enabled(log::Level::debug)) return;
+    log::debug("client", "answered",
+               {{"method", request.method},
+                {"path", request.path},
+                {"status", head.status},
+                {"auditID", head.headers.get("Audit-Id")},
+                {"flowSchemaUID", head.headers.get("X-Kubernetes-PF-FlowSchema-UID")}});
+}
+
+asio::awaitable<bool> Client::pass_rate_limit(const ApiRequest& request, std::stop_token stop) {
+    if (!limiter_ || request.priority == RequestPriority::exempt) co_return true;
+    const SteadyTime asked = clock_.steady_now();
+    const bool admitted = co_await limiter_->acquire(request.priority, stop);
+    const Duration waited = clock_.steady_now() - asked;
+    if (admitted && options_.observer != nullptr) options_.observer->on_rate_limited(request.method, host(), waited);
+    if (waited > kLongLimiterWait) {
+        log::info("client", "held back by the client's own rate limit",
+                  {{"method", request.method},
+                   {"path", request.path},
+                   {"seconds", std::chrono::duration<double>(waited).count()}});
+    }
+    co_return admitted;
+}
+
+/// The body behind a head, and its connection back into the pool.
+asio::awaitable<Result<std::string>> Client::read_answer(const ApiRequest& request, Attempt& tried,
+                                                         std::stop_token stop) {
+    const HttpResponse& head = *tried.result;
+    auto& http = tried.connection->http;
+    bool timed_out = false;
+    const auto deadline = clock_.call_after(request.timeout.value_or(options_.timeout), [&] {
+        timed_out = true;
+        http.close();
+    });
+    const std::stop_callback on_stop(stop, [&] { http.close(); });
+    if (head.status < 200 || head.status >= 300) {
+        auto error = co_await read_error(http, head);
+        release(std::move(tried.connection));
+        co_return std::unexpected(std::move(error));
+    }
+    auto body = co_await http.read_whole_body(options_.max_body_bytes);
+    if (timed_out) body = fail(ErrorKind::timeout, "body took too long");
+    if (!body) co_return std::unexpected(in_context(request, std::move(body.error())));
+    if (options_.observer != nullptr) options_.observer->on_response_size(request.method, host(), body->size());
+    release(std::move(tried.connection));
+    co_return body;
+}
+
 asio::awaitable<Result<std::string>> Client::call(ApiRequest request, std::stop_token stop) {
-    bool fresh_only = false;
+    const bool may_repeat = is_read(request) || request.idempotent;
     const int max_attempts = request.max_attempts.value_or(options_.max_attempts);
+    bool fresh_only = false;
+    std::string previous;
     for (int number = 1;; ++number) {
-        if (stop.stop_requested()) co_return fail(ErrorKind::cancelled, "stopped");
+        const bool admitted = co_await pass_rate_limit(request, stop);
+        if (!admitted) co_return std::unexpected(with_previous_attempt(stopped(request), previous));
         Attempt tried = co_await attempt(request, fresh_only, stop);
-        // The server closes idle connections without telling us; no byte of it was read, so nothing happened there.
-        if (tried.stale && number < max_attempts) {
+        // The server closes idle connections without telling us: very likely nothing happened there, but only what may
+        // be repeated can rely on it.
+        if (tried.stale && may_repeat) {
             fresh_only = true;
-            continue;
+            tried = co_await attempt(request, fresh_only, stop);
         }
         Result<std::string> body;
         if (tried.result) {
-            auto& http = tried.connection->http;
-            bool timed_out = false;
-            const auto deadline = clock_.call_after(request.timeout.value_or(options_.timeout), [&] {
-                timed_out = true;
-                http.close();
-            });
-            const std::stop_callback on_stop(stop, [&] { http.close(); });
-            body = co_await http.read_whole_body(options_.max_body_bytes);
-            if (timed_out)
-                body = fail(ErrorKind::timeout, request.method + " " + request.path + ": body took too long");
+            body = co_await read_answer(request, tried, stop);
         } else {
             body = std::unexpected(std::move(tried.result.error()));
         }
-        if (body) {
-            const HttpResponse head = std::move(*tried.result);
-            release(std::move(tried.connection));
-            for (const std::string_view warning : head.headers.get_all("Warning")) {
-                log::debug("client", "warning from the API server", {{"path", request.path}, {"warning", warning}});
-            }
-            if (head.status >= 200 && head.status < 300) co_return body;
-            body = std::unexpected(error_from_response(head.status, *body, head.headers));
+        if (body) co_return body;
+        if (stop.stop_requested()) co_return std::unexpected(with_previous_attempt(stopped(request), previous));
+        const auto delay = retries_.delay(body.error(), may_repeat);
+        if (!delay || number >= max_attempts) {
+            co_return std::unexpected(with_previous_attempt(std::move(body.error()), previous));
         }
-        if (body.error().http_status == 401 && token_) token_->reject();
-        if (stop.stop_requested()) co_return fail(ErrorKind::cancelled, "stopped");
-        const auto delay = retry_delay(request, body.error());
-        if (!delay || number >= max_attempts) co_return body;
-        log::debug(
-            "client", "retrying",
-            {{"method", request.method}, {"path", request.path}, {"attempt", number}, {"error", body.error().message}});
+        previous = body.error().message;
+        const std::string code =
+            body.error().http_status == 0 ? std::string(kNoResponse) : std::to_string(body.error().http_status);
+        if (options_.observer != nullptr) options_.observer->on_retry(request.method, host(), code);
+        log::debug("client", "retrying",
+                   {{"method", request.method}, {"path", request.path}, {"attempt", number}, {"error", previous}});
         const bool waited = co_await sleep_for(clock_, *delay, stop);
-        if (!waited) co_return fail(ErrorKind::cancelled, "stopped");
+        if (!waited) co_return std::unexpected(with_previous_attempt(stopped(request), previous));
     }
 }
 
 asio::awaitable<Result<void>> Client::stream(ApiRequest request, std::function<Result<void>(std::string_view)> sink,
                                              std::stop_token stop) {
+    const bool admitted = co_await pass_rate_limit(request, stop);
+    if (!admitted) co_return std::unexpected(stopped(request));
     Attempt tried = co_await attempt(request, false, stop);
     if (tried.stale) tried = co_await attempt(request, true, stop);
     if (!tried.result) co_return std::unexpected(std::move(tried.result.error()));
+    if (tried.result->status < 200 || tried.result->status >= 300) {
+        const auto refusal = co_await read_answer(request, tried, stop);
+        co_return std::unexpected(refusal.error());
+    }
+    if (auto json = require_json(request, *tried.result); !json) co_return json;
     auto& http = tried.connection->http;
     const std::stop_callback on_stop(stop, [&] { http.close(); });
-    if (tried.result->status < 200 || tried.result->status >= 300) {
-        const auto body = co_await http.read_whole_body(kMaxErrorBody);
-        if (!body) co_return std::unexpected(body.error());
-        co_return std::unexpected(error_from_response(tried.result->status, *body, tried.result->headers));
-    }
     std::string piece;
+    std::size_t received = 0;
     for (;;) {
         piece.clear();
         bool timed_out = false;
@@ -232,11 +325,13 @@ asio::awaitable<Result<void>> Client::stream(ApiRequest request, std::function<R
             http.close();
         });
         const auto more = co_await http.read_body(piece);
-        if (timed_out) co_return fail(ErrorKind::timeout, "GET " + request.path + ": body stalled");
-        if (!more) co_return std::unexpected(more.error());
-        if (auto taken = sink(piece); !taken) co_return std::unexpected(std::move(taken.error()));
+        if (timed_out) co_return std::unexpected(in_context(request, fail(ErrorKind::timeout, "body stalled").error()));
+        if (!more) co_return std::unexpected(in_context(request, more.error()));
+        received += piece.size();
+        if (auto taken = sink(piece); !taken) co_return std::unexpected(in_context(request, std::move(taken.error())));
         if (!*more) break;
     }
+    if (options_.observer != nullptr) options_.observer->on_response_size(request.method, host(), received);
     release(std::move(tried.connection));
     co_return Result<void>();
 }
@@ -245,14 +340,13 @@ asio::awaitable<Result<std::unique_ptr<WatchStream>>> Client::watch(ApiRequest r
                                                                     std::stop_token stop) {
     Attempt tried = co_await attempt(request, true, stop);
     if (!tried.result) co_return std::unexpected(std::move(tried.result.error()));
-    auto http = std::make_unique<HttpClientConnection>(std::move(tried.connection->http));
     if (tried.result->status != 200) {
-        const std::stop_callback on_stop(stop, [&] { http->close(); });
-        const auto deadline = clock_.call_after(options_.timeout, [&] { http->close(); });
-        const auto body = co_await http->read_whole_body(kMaxErrorBody);
-        if (!body) co_return std::unexpected(body.error());
-        co_return std::unexpected(error_from_response(tried.result->status, *body, tried.result->headers));
+        auto refusal = co_await read_answer(request, tried, stop);
+        if (!refusal) co_return std::unexpected(std::move(refusal.error()));
+        co_return fail(ErrorKind::malformed, name_of(request) + ": a watch was answered with another success than 200");
     }
+    if (auto json = require_json(request, *tried.result); !json) co_return std::unexpected(std::move(json.error()));
+    auto http = std::make_unique<HttpClientConnection>(std::move(tried.connection->http));
     co_return std::make_unique<WatchStream>(std::move(http), clock_, limit);
 }
 

@@ -1,7 +1,10 @@
 #pragma once
 
 #include "kube/base/clock.hpp"
-#include "kube/client/token_source.hpp"
+#include "kube/client/credentials.hpp"
+#include "kube/client/rate_limiter.hpp"
+#include "kube/client/retry.hpp"
+#include "kube/client/warning.hpp"
 #include "kube/client/watch_decoder.hpp"
 #include "kube/net/http.hpp"
 
@@ -12,6 +15,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <random>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -42,18 +46,28 @@ struct ApiRequest {
     bool idempotent = false;
     std::optional<Duration> timeout;  ///< Instead of the client's default.
     std::optional<int> max_attempts;  ///< Likewise.
+    RequestPriority priority = RequestPriority::normal;
     /// Asked right before each attempt is sent, after any wait for a connection: false ends the call as cancelled. For
     /// writes that only a leader may make.
     std::function<bool()> may_send = {};
 };
 
-/// Told about every attempt: the source of `rest_client_*` metrics.
+/// Told about every attempt: the source of `rest_client_*` metrics. `code` is the HTTP status or "<error>" when no
+/// response came.
 class RequestObserver {
   public:
     virtual ~RequestObserver() = default;
-    /// `code` is the HTTP status or "<error>" when no response came.
+    /// `elapsed`: until the head of the response.
     virtual void on_request(std::string_view method, std::string_view host, std::string_view code,
                             Duration elapsed) = 0;
+    /// The attempt that ended with `code` is followed by another.
+    virtual void on_retry(std::string_view /*method*/, std::string_view /*host*/, std::string_view /*code*/) {}
+    /// The body of a request that got a response.
+    virtual void on_request_size(std::string_view /*method*/, std::string_view /*host*/, std::size_t /*bytes*/) {}
+    /// The body of a response, watches excepted.
+    virtual void on_response_size(std::string_view /*method*/, std::string_view /*host*/, std::size_t /*bytes*/) {}
+    /// How long the client's own rate limit held an attempt back; also when it did not.
+    virtual void on_rate_limited(std::string_view /*method*/, std::string_view /*host*/, Duration /*waited*/) {}
 };
 
 struct ClientOptions {
@@ -62,9 +76,16 @@ struct ClientOptions {
     std::string path_prefix;                       ///< From the kubeconfig's server URL.
     Duration timeout = std::chrono::seconds(30);   ///< Of one attempt, watches excepted.
     Duration max_idle = std::chrono::seconds(60);  ///< kube-apiserver closes idle connections after 90 s.
-    Duration max_age = std::chrono::minutes(7);    ///< So that an HA control plane stays balanced without GOAWAY.
+    /// Connections are reused for half of this time up to all of it, so that an HA control plane stays balanced
+    /// without GOAWAY, which HTTP/1.1 has not.
+    Duration max_age = std::chrono::minutes(10);
     std::size_t max_body_bytes = std::size_t{256} << 20;
     int max_attempts = 10;
+    /// Requests a second on average and at once, watches and `RequestPriority::exempt` aside. 0 = unlimited, which is
+    /// the default of controller-runtime as well: API Priority and Fairness protects the server better.
+    double qps = 0;
+    int burst = 10;
+    std::uint64_t seed = 0;               ///< Of the jitter.
     RequestObserver* observer = nullptr;  ///< Must outlive the client.
 };
 
@@ -91,16 +112,18 @@ class WatchStream {
 class Client {
   public:
     Client(std::shared_ptr<Transport> transport, Clock& clock, ClientOptions options,
-           std::unique_ptr<TokenSource> token = nullptr);
+           std::shared_ptr<Credentials> credentials = nullptr);
     ~Client();
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
 
     /// Sends and returns the body of a 2xx answer. Retries 429 and 5xx that carry `Retry-After`, and broken connections
-    /// where that is safe; anything else comes back as a typed error at once. A stop cancels at every point.
+    /// where that is safe (see `RetryPolicy`); anything else comes back as a typed error at once. A stop cancels at
+    /// every point. Every attempt passes the rate limit.
     boost::asio::awaitable<Result<std::string>> call(ApiRequest request, std::stop_token stop = {});
 
-    /// GET of a list whose body is handed over piece by piece (see `ListSplitter`). Never retried here.
+    /// GET of a list whose body is handed over piece by piece (see `ListSplitter`). Never retried here. The request's
+    /// timeout bounds the head and then the wait for each piece.
     boost::asio::awaitable<Result<void>> stream(ApiRequest request, std::function<Result<void>(std::string_view)> sink,
                                                 std::stop_token stop = {});
 
@@ -115,16 +138,25 @@ class Client {
   private:
     struct Pooled;
     struct Attempt;
-    boost::asio::awaitable<Result<std::unique_ptr<Pooled>>> acquire(bool fresh_only);
+    boost::asio::awaitable<Result<std::unique_ptr<Pooled>>> acquire(bool fresh_only, std::stop_token stop);
     boost::asio::awaitable<Attempt> attempt(const ApiRequest& request, bool fresh_only, std::stop_token stop);
     void release(std::unique_ptr<Pooled> connection);
-    HttpRequest to_http(const ApiRequest& request) const;
+    HttpRequest to_http(const ApiRequest& request, HttpHeaders headers) const;
     void observe(const ApiRequest& request, std::string_view code, SteadyTime started);
+    boost::asio::awaitable<bool> pass_rate_limit(const ApiRequest& request, std::stop_token stop);
+    boost::asio::awaitable<Result<std::string>> read_answer(const ApiRequest& request, Attempt& tried,
+                                                            std::stop_token stop);
+    void note_headers(const ApiRequest& request, const HttpResponse& head);
+    Duration draw_max_age();
 
     std::shared_ptr<Transport> transport_;
     Clock& clock_;
     ClientOptions options_;
-    std::unique_ptr<TokenSource> token_;
+    std::shared_ptr<Credentials> credentials_;
+    std::unique_ptr<RateLimiter> limiter_;  ///< Null: unlimited.
+    RetryPolicy retries_;
+    WarningMemory warnings_;
+    std::mt19937_64 random_;
     std::list<std::unique_ptr<Pooled>> idle_;  ///< Most recently used first.
 };
 

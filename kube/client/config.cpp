@@ -43,7 +43,11 @@ Result<Config> from_files(std::vector<std::string> files, const std::string& con
                           const ConfigSources& sources) {
     auto merged = read_kubeconfigs(files, sources);
     if (!merged) return std::unexpected(std::move(merged.error()));
-    return resolve_context(*merged, context, where, sources);
+    auto config = resolve_context(*merged, context, where, sources);
+    if (config) {
+        log::info("client", "configuration loaded", {{"from", config->source}, {"server", config->host}});
+    }
+    return config;
 }
 
 Result<Config> in_cluster(const std::string& host, const std::string& port, const ConfigSources& sources) {
@@ -51,7 +55,7 @@ Result<Config> in_cluster(const std::string& host, const std::string& port, cons
     config.source = "in-cluster";
     config.host = host;
     const auto [end, code] = std::from_chars(port.data(), port.data() + port.size(), config.port);
-    if (code != std::errc() || end != port.data() + port.size()) {
+    if (code != std::errc() || end != port.data() + port.size() || config.port == 0) {
         return fail(ErrorKind::config, "KUBERNETES_SERVICE_PORT is not a port: " + port);
     }
     const std::string directory(kServiceAccountDir);
@@ -64,12 +68,17 @@ Result<Config> in_cluster(const std::string& host, const std::string& port, cons
     // The system's roots would be a silent fall-back to strangers.
     if (trimmed(*ca).empty()) return fail(ErrorKind::config, "in-cluster: " + directory + "/ca.crt is empty");
     config.tls.ca_pem = std::move(*ca);
+    config.ca_file = directory + "/ca.crt";
+    auto proxy = proxy_from_environment(sources.environment, true, config.host, config.port);
+    if (!proxy) return std::unexpected(std::move(proxy.error()));
+    config.proxy = std::move(*proxy);
     const std::string pod_namespace = variable(sources, "POD_NAMESPACE");
     if (!pod_namespace.empty()) {
         config.default_namespace = pod_namespace;
     } else if (const auto ns = sources.read_file(directory + "/namespace"); ns && !trimmed(*ns).empty()) {
         config.default_namespace = trimmed(*ns);
     }
+    log::info("client", "configuration loaded", {{"from", config.source}, {"server", config.host}});
     return config;
 }
 
@@ -103,12 +112,16 @@ Result<Config> load_config(const std::string& kubeconfig_flag, const std::string
     if (!list.empty()) {
         std::vector<std::string> files = split_list(list);
         std::erase_if(files, [&](const std::string& file) { return !sources.exists(file); });
-        if (files.empty()) return fail(ErrorKind::config, "no file of $KUBECONFIG exists: " + list);
-        return from_files(std::move(files), context_flag, "kubeconfig " + list, sources);
+        if (!files.empty()) return from_files(std::move(files), context_flag, "kubeconfig " + list, sources);
+        log::warn("client", "no file of $KUBECONFIG exists", {{"files", list}});
     }
     const std::string host = variable(sources, "KUBERNETES_SERVICE_HOST");
     const std::string port = variable(sources, "KUBERNETES_SERVICE_PORT");
     if (!host.empty() && !port.empty()) return in_cluster(host, port, sources);
+    if (!list.empty()) {
+        return fail(ErrorKind::config, "no file of $KUBECONFIG exists: " + list +
+                                           "; correct or unset it, pass --kubeconfig, or run inside a cluster");
+    }
     const std::string home = variable(sources, "HOME");
     const std::string file = home + "/.kube/config";
     if (!home.empty() && sources.exists(file)) return from_files({file}, context_flag, "kubeconfig " + file, sources);
@@ -116,11 +129,13 @@ Result<Config> load_config(const std::string& kubeconfig_flag, const std::string
                 "no cluster to connect to: pass --kubeconfig, set KUBECONFIG, or run inside a cluster");
 }
 
-Result<std::shared_ptr<Transport>> make_transport(boost::asio::any_io_executor executor, Clock& clock,
-                                                  const Config& config) {
-    std::optional<TlsClientConfig> tls;
-    if (config.tls_enabled) tls = config.tls;
-    return make_tcp_transport(std::move(executor), clock, config.host, config.port, std::move(tls));
+std::string user_agent(std::string_view name, std::string_view version) {
+#if defined(__aarch64__)
+    constexpr std::string_view kArchitecture = "arm64";
+#else
+    constexpr std::string_view kArchitecture = "amd64";
+#endif
+    return std::string(name) + "/" + std::string(version) + " (linux/" + std::string(kArchitecture) + ")";
 }
 
 }  // namespace kube

@@ -18,14 +18,15 @@ struct Kubeconfig {
     nlohmann::json contexts = nlohmann::json::object();
 };
 
-/// Reads and merges `files`; all must exist.
+/// Reads and merges `files`, which may be YAML or JSON; all must exist. An empty file is an empty configuration, and
+/// unknown keys are ignored.
 Result<Kubeconfig> read_kubeconfigs(const std::vector<std::string>& files, const ConfigSources& sources);
 
-/// The configuration of one context ("" = the current one).
+/// The configuration of one context ("" = the current one). `where` names the kubeconfig in errors.
 Result<Config> resolve_context(const Kubeconfig& kubeconfig, const std::string& context, const std::string& where,
                                const ConfigSources& sources);
 
-/// Splits "https://host:port/prefix" into `config`.
+/// Splits "https://host:port/prefix" into `config`. Query and fragment are dropped.
 Result<void> parse_server_url(const std::string& url, Config& config);
 
 }  // namespace kube

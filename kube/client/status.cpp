@@ -61,9 +61,9 @@ Error error_from_response(int http_status, std::string_view body, const HttpHead
     if (error.message.empty()) error.message = "HTTP " + std::to_string(http_status);
     error.kind = kind_of(http_status, error.reason);
     const std::string_view retry = headers.get("Retry-After");
-    int seconds = 0;
+    unsigned seconds = 0;  // so that no sign is taken
     const auto [end, code] = std::from_chars(retry.data(), retry.data() + retry.size(), seconds);
-    if (!retry.empty() && code == std::errc() && end == retry.data() + retry.size() && seconds >= 0) {
+    if (!retry.empty() && code == std::errc() && end == retry.data() + retry.size()) {
         error.retry_after = std::chrono::seconds(seconds);
     }
     return error;
@@ -73,7 +73,12 @@ Error error_from_status_object(std::string_view status_json) {
     int code = 500;
     if (const auto status = parse_json(status_json)) {
         const nlohmann::json* value = find_at(*status, {"code"});
-        if (value != nullptr && value->is_number_integer()) code = value->get<int>();
+        const std::string reason = string_at(*status, {"reason"});
+        if (value != nullptr && value->is_number_integer() && *value >= 400 && *value <= 599) {
+            code = value->get<int>();
+        } else if (reason == "Expired" || reason == "Gone") {
+            code = 410;  // what decides between resuming and listing anew must not hang on one field
+        }
     }
     return error_from_response(code, status_json, HttpHeaders());
 }

@@ -21,8 +21,8 @@ class StaticToken final : public TokenSource {
 
 class FileToken final : public TokenSource {
   public:
-    FileToken(Clock& clock, std::function<Result<std::string>()> read_file)
-        : clock_(clock), read_file_(std::move(read_file)) {}
+    FileToken(Clock& clock, std::function<Result<std::string>()> read_file, std::string fallback)
+        : clock_(clock), read_file_(std::move(read_file)), token_(std::move(fallback)) {}
 
     std::string token() override {
         if (read_at_ && clock_.steady_now() - *read_at_ < kMaxTokenAge) return token_;
@@ -35,11 +35,17 @@ class FileToken final : public TokenSource {
         }
         const auto first = content->find_first_not_of(" \t\r\n");
         const auto last = content->find_last_not_of(" \t\r\n");
-        if (first != std::string::npos) token_ = content->substr(first, last - first + 1);
+        if (first == std::string::npos) {
+            log::warn("client", "the token file is empty; keeping the last token");
+        } else {
+            token_ = content->substr(first, last - first + 1);
+        }
         return token_;
     }
 
-    void reject() override { read_at_.reset(); }
+    void reject(SteadyTime used) override {
+        if (read_at_ && *read_at_ <= used) read_at_.reset();
+    }
 
   private:
     Clock& clock_;
@@ -54,8 +60,9 @@ std::unique_ptr<TokenSource> make_static_token(std::string token) {
     return std::make_unique<StaticToken>(std::move(token));
 }
 
-std::unique_ptr<TokenSource> make_file_token(Clock& clock, std::function<Result<std::string>()> read_file) {
-    return std::make_unique<FileToken>(clock, std::move(read_file));
+std::unique_ptr<TokenSource> make_file_token(Clock& clock, std::function<Result<std::string>()> read_file,
+                                             std::string fallback) {
+    return std::make_unique<FileToken>(clock, std::move(read_file), std::move(fallback));
 }
 
 }  // namespace kube

@@ -24,6 +24,7 @@ class WatchLines {
     std::size_t max_line_bytes_;
     std::string buffer_;
     std::size_t consumed_ = 0;
+    std::size_t searched_ = 0;  ///< No newline up to here: a long line is not searched anew with every piece.
 };
 
 enum class WatchEventType { added, modified, deleted, bookmark };

@@ -5,9 +5,11 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,8 +42,12 @@ class ByteStream {
 class Transport {
   public:
     virtual ~Transport() = default;
-    /// A new connection, handshake included. Bounded by time-outs of its own.
-    virtual boost::asio::awaitable<Result<std::unique_ptr<ByteStream>>> connect() = 0;
+    /// A new connection, handshake included. Bounded by time-outs of its own. A stop ends it in the same turn of the
+    /// I/O thread with `ErrorKind::cancelled`, whatever it waits for: name look-up, TCP, proxy or TLS.
+    virtual boost::asio::awaitable<Result<std::unique_ptr<ByteStream>>> connect(std::stop_token stop) = 0;
+    /// Counts the changes of what connections are made with (certificates that rotate). One that was opened in another
+    /// epoch carries no further request. Asked before every request, it looks for changes itself.
+    virtual std::uint64_t epoch() { return 0; }
     /// Value of the Host header and of metric labels, e.g. "127.0.0.1:6443".
     virtual std::string_view host() const = 0;
 };

@@ -139,12 +139,6 @@ std::string address_text(std::span<const unsigned char> bytes) {
     return inet_ntop(family, bytes.data(), text, sizeof text) == nullptr ? std::string() : std::string(text);
 }
 
-Result<WallTime> not_after_of(const X509* certificate) {
-    std::tm fields{};
-    if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &fields) != 1) return failed("read notAfter");
-    return std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::from_time_t(timegm(&fields)));
-}
-
 }  // namespace
 
 Result<KeyPair> make_certificate_authority(const std::string& common_name, WallTime now, Duration lifetime) {

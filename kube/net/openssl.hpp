@@ -2,6 +2,7 @@
 
 // Private to this folder: owners of OpenSSL objects, and its errors as text.
 
+#include "kube/base/clock.hpp"
 #include "kube/base/error.hpp"
 
 #include <openssl/bio.h>
@@ -34,6 +35,9 @@ using SslPtr = std::unique_ptr<SSL, Deleter<SSL_free>>;
 
 /// The reason of the oldest error in OpenSSL's queue, which is emptied; never key material.
 std::string take_error();
+
+/// When the certificate stops being valid.
+Result<WallTime> not_after_of(const X509* certificate);
 
 /// All certificates in `pem`; other blocks are skipped. `what` names the text in errors.
 Result<std::vector<CertificatePtr>> parse_certificates(std::string_view pem, std::string_view what);

@@ -51,7 +51,7 @@ asio::awaitable<Result<void>> write_to(Socket& socket, std::string_view bytes, c
     co_return std::unexpected(translate(code, closed, "write " + peer));
 }
 
-class PlainStream final : public ByteStream {
+class PlainStream final : public TcpByteStream {
   public:
     PlainStream(tcp::socket socket, std::string peer) : socket_(std::move(socket)), peer_(std::move(peer)) {}
     asio::awaitable<Result<std::size_t>> read_some(std::span<char> buffer) override {
@@ -65,6 +65,10 @@ class PlainStream final : public ByteStream {
         boost::system::error_code ignored;
         socket_.close(ignored);
     }
+    tcp::socket release() override {
+        closed_ = true;
+        return std::move(socket_);
+    }
 
   private:
     tcp::socket socket_;
@@ -72,12 +76,16 @@ class PlainStream final : public ByteStream {
     bool closed_ = false;
 };
 
+/// TLS over `Layer`: a socket, or another such stream (a proxy that is itself reached by TLS).
+template <class Layer>
 class TlsStream final : public TlsByteStream {
   public:
-    TlsStream(tcp::socket socket, openssl::SslPtr ssl, std::string peer)
+    using Stream = asio::ssl::stream<Layer>;
+
+    TlsStream(Layer layer, openssl::SslPtr ssl, std::string peer)
         : peer_(std::move(peer)),
           is_server_(SSL_is_server(ssl.get()) == 1),
-          stream_(std::move(socket), ssl.release()) {}
+          stream_(std::forward<Layer>(layer), ssl.release()) {}
     ~TlsStream() override { openssl::mark_shut_down(stream_.native_handle()); }
     TlsStream(const TlsStream&) = delete;
     TlsStream& operator=(const TlsStream&) = delete;
@@ -98,7 +106,9 @@ class TlsStream final : public TlsByteStream {
         return openssl::verified_peer(const_cast<Stream&>(stream_).native_handle());
     }
 
-    asio::awaitable<Result<void>> handshake(Clock& clock) override {
+    Stream& asio_stream() { return stream_; }
+
+    asio::awaitable<Result<void>> handshake(Clock& clock, std::stop_token stop) override {
         const std::string what = "TLS handshake with " + peer_;
         if (closed_) co_return fail(ErrorKind::cancelled, what + ": closed");
         bool late = false;
@@ -106,6 +116,7 @@ class TlsStream final : public TlsByteStream {
             late = true;
             close();
         });
+        const std::stop_callback on_stop(stop, [this] { close(); });
         const auto role = is_server_ ? asio::ssl::stream_base::server : asio::ssl::stream_base::client;
         const auto [code] = co_await stream_.async_handshake(role, kTuple);
         if (!code && !closed_) co_return Result<void>();
@@ -122,21 +133,46 @@ class TlsStream final : public TlsByteStream {
     }
 
   private:
-    using Stream = asio::ssl::stream<tcp::socket>;
     std::string peer_;
     bool is_server_;
     bool closed_ = false;
     Stream stream_;
 };
 
+/// Owns both layers, the outer one longer.
+class NestedTlsStream final : public TlsByteStream {
+  public:
+    using Outer = TlsStream<tcp::socket>;
+
+    NestedTlsStream(std::unique_ptr<Outer> outer, openssl::SslPtr ssl, std::string peer)
+        : outer_(std::move(outer)), inner_(outer_->asio_stream(), std::move(ssl), std::move(peer)) {}
+    asio::awaitable<Result<std::size_t>> read_some(std::span<char> buffer) override { return inner_.read_some(buffer); }
+    asio::awaitable<Result<void>> write(std::string_view bytes) override { return inner_.write(bytes); }
+    void close() noexcept override { inner_.close(); }
+    std::optional<PeerCertificate> peer_certificate() const override { return inner_.peer_certificate(); }
+    asio::awaitable<Result<void>> handshake(Clock& clock, std::stop_token stop) override {
+        return inner_.handshake(clock, std::move(stop));
+    }
+
+  private:
+    std::unique_ptr<Outer> outer_;
+    TlsStream<Outer::Stream&> inner_;
+};
+
 }  // namespace
 
-std::unique_ptr<ByteStream> make_tcp_stream(tcp::socket socket, std::string peer) {
+std::unique_ptr<TcpByteStream> make_tcp_stream(tcp::socket socket, std::string peer) {
     return std::make_unique<PlainStream>(std::move(socket), std::move(peer));
 }
 
 std::unique_ptr<TlsByteStream> make_tls_stream(tcp::socket socket, openssl::SslPtr ssl, std::string peer) {
-    return std::make_unique<TlsStream>(std::move(socket), std::move(ssl), std::move(peer));
+    return std::make_unique<TlsStream<tcp::socket>>(std::move(socket), std::move(ssl), std::move(peer));
+}
+
+std::unique_ptr<TlsByteStream> make_tls_stream(std::unique_ptr<TlsByteStream> outer, openssl::SslPtr ssl,
+                                               std::string peer) {
+    std::unique_ptr<NestedTlsStream::Outer> typed(dynamic_cast<NestedTlsStream::Outer*>(outer.release()));
+    return std::make_unique<NestedTlsStream>(std::move(typed), std::move(ssl), std::move(peer));
 }
 
 }  // namespace kube

@@ -2,6 +2,7 @@
 
 #include "kube/base/clock.hpp"
 #include "kube/net/byte_stream.hpp"
+#include "kube/net/proxy.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 
@@ -21,6 +22,19 @@ struct TlsClientConfig {
     std::string server_name;      ///< Overrides both SNI and the verified name (`tls-server-name`).
 };
 
+/// Where a transport takes its TLS configuration from when that can change while it runs.
+class TlsClientSource {
+  public:
+    virtual ~TlsClientSource() = default;
+    /// What the next connection is made with: never null, and the same object while nothing has changed. Asked before
+    /// every request, so it must be cheap.
+    virtual std::shared_ptr<const TlsClientConfig> current() = 0;
+};
+
+/// Whether a connection can be made with `config` at all: certificates and keys that can be read and that belong
+/// together. The error is the one that connecting would give.
+Result<void> check_tls_client_config(const TlsClientConfig& config);
+
 struct TlsServerConfig {
     std::string certificate_pem;
     std::string key_pem;
@@ -33,6 +47,20 @@ struct TlsServerConfig {
 Result<std::shared_ptr<Transport>> make_tcp_transport(boost::asio::any_io_executor executor, Clock& clock,
                                                       std::string host, unsigned short port,
                                                       std::optional<TlsClientConfig> tls);
+
+struct TcpTransportOptions {
+    std::string host;  ///< Name or address, without brackets.
+    unsigned short port = 0;
+    std::shared_ptr<TlsClientSource> tls;  ///< Null = plain TCP.
+    std::optional<Proxy> proxy;
+};
+
+/// The same with TLS that rotates and a proxy. When the configuration changes, a new epoch begins (see `Transport`) and
+/// open connections live on, except after a change of the client certificate: those are closed, because the server
+/// knows them as who we were (client-go transport/cert_rotation.go). Their errors are `ErrorKind::transport`. The first
+/// configuration must be usable; one later that is not is logged and ignored.
+Result<std::shared_ptr<Transport>> make_tcp_transport(boost::asio::any_io_executor executor, Clock& clock,
+                                                      TcpTransportOptions options);
 
 /// A source of the server's current certificate; called for every accepted connection, so a swap takes effect at the
 /// next handshake while running connections live on.

@@ -26,6 +26,24 @@ int select_protocol(SSL*, const unsigned char** out, unsigned char* out_length, 
     return SSL_TLSEXT_ERR_NOACK;  // e.g. a client that only says "h2": it may still speak HTTP/1.1
 }
 
+/// Where a connection keeps the peer's certificate that was refused; OpenSSL forgets it.
+int refused_certificate_index() {
+    static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr,
+                                                  [](void*, void* certificate, CRYPTO_EX_DATA*, int, long, void*) {
+                                                      X509_free(static_cast<X509*>(certificate));
+                                                  });
+    return index;
+}
+
+int note_refused_certificate(int ok, X509_STORE_CTX* store) {
+    X509* const certificate = X509_STORE_CTX_get_current_cert(store);
+    auto* const ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
+    if (ok == 1 || certificate == nullptr || SSL_get_ex_data(ssl, refused_certificate_index()) != nullptr) return ok;
+    X509_up_ref(certificate);
+    SSL_set_ex_data(ssl, refused_certificate_index(), certificate);
+    return ok;
+}
+
 Result<ContextPtr> make_context(const SSL_METHOD* method) {
     ContextPtr context(SSL_CTX_new(method));
     if (!context) return fail(ErrorKind::config, "TLS: " + take_error());
@@ -102,7 +120,7 @@ Result<ContextPtr> make_client_context(const TlsClientConfig& config) {
         }
         SSL_CTX_set_verify(raw, SSL_VERIFY_NONE, nullptr);
     } else {
-        SSL_CTX_set_verify(raw, SSL_VERIFY_PEER, nullptr);
+        SSL_CTX_set_verify(raw, SSL_VERIFY_PEER, note_refused_certificate);
         if (config.ca_pem.empty()) {
             if (SSL_CTX_set_default_verify_paths(raw) != 1) return fail(ErrorKind::config, "TLS: " + take_error());
         } else if (const auto anchors = trust_only(raw, config.ca_pem, "CA bundle"); !anchors) {
@@ -167,7 +185,11 @@ Result<SslPtr> make_server_connection(SSL_CTX* context) {
 std::string verification_failure(const SSL* ssl) {
     const long result = SSL_get_verify_result(ssl);
     if (result == X509_V_OK || SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE) return {};
-    return X509_verify_cert_error_string(result);
+    std::string text = X509_verify_cert_error_string(result);
+    const auto* const certificate = static_cast<const X509*>(SSL_get_ex_data(ssl, refused_certificate_index()));
+    if (result != X509_V_ERR_CERT_HAS_EXPIRED || certificate == nullptr) return text;
+    if (const auto until = not_after_of(certificate)) text += " (it was valid until " + format_time(*until) + ")";
+    return text;
 }
 
 std::optional<PeerCertificate> verified_peer(const SSL* ssl) {

@@ -121,6 +121,7 @@ ApiRequest EventRecorder::request_for(const EventSeries& series) const {
         body["series"] = {{"count", series.count}, {"lastObservedTime", format_micro_time(series.last_seen)}};
     }
     ApiRequest request;
+    request.priority = RequestPriority::low;
     request.path = "/apis/events.k8s.io/v1/namespaces/" + series.ns + "/events";
     request.method = is_new ? "POST" : "PATCH";
     if (!is_new) {

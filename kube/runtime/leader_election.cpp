@@ -2,12 +2,6 @@
 
 #include "kube/base/log.hpp"
 
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/system/system_error.hpp>
-
 namespace kube {
 namespace asio = boost::asio;
 
@@ -16,20 +10,19 @@ namespace {
 /// How long after the lease itself has run out a holder that still believes in it counts as stuck (client-go
 /// tools/leaderelection/healthzadaptor.go, as controller managers set it).
 constexpr Duration kStuckAfter = std::chrono::seconds(20);
-/// A connection that the server had closed costs one attempt more; nothing else is repeated below the state machine.
-constexpr int kAttempts = 2;
+/// Nothing is repeated below the state machine but what the server let fall with an idle connection.
+constexpr int kAttempts = 1;
 
 }  // namespace
 
 LeaderElection::LeaderElection(asio::any_io_executor executor, Client& client, Clock& clock,
                                LeaderElectionOptions options)
-    : executor_(std::move(executor)),
-      client_(client),
+    : client_(client),
       clock_(clock),
       options_(std::move(options)),
       collection_path_("/apis/coordination.k8s.io/v1/namespaces/" + percent_encode(options_.ns) + "/leases"),
       fsm_(options_.identity, options_.times, options_.seed),
-      changed_(executor_) {}
+      changed_(std::move(executor)) {}
 
 asio::awaitable<LeaseEnd> LeaderElection::run(std::stop_token stop) {
     if (options_.observer != nullptr) options_.observer->on_status(false);
@@ -85,35 +78,22 @@ asio::awaitable<LeaseFsm::Action> LeaderElection::perform(LeaseFsm::Action actio
 
 asio::awaitable<Result<Lease>> LeaderElection::send(ApiRequest request, Duration timeout, std::stop_token stop) {
     request.timeout = timeout;
+    request.priority = RequestPriority::exempt;
+    request.idempotent = true;  // a fixed name or a resourceVersion: sent twice it still happens once
     request.max_attempts = kAttempts;
     const std::string what = request.method + " " + request.path;
     std::stop_source cancel;
-    asio::cancellation_signal abandon;
-    const auto give_up = [&] {
-        // The one closes the connection in use; the other also ends a look-up or a connect, which knows no stop token
-        // and may take longer than a lease lasts.
-        cancel.request_stop();
-        abandon.emit(asio::cancellation_type::terminal);
-    };
     bool timed_out = false;
+    // Over all attempts, the connect included, which may take longer than a lease lasts.
     const auto deadline = clock_.call_after(timeout, [&] {
         timed_out = true;
-        give_up();
+        cancel.request_stop();
     });
-    const std::stop_callback on_stop(stop, give_up);
-    Result<std::string> body = fail(ErrorKind::cancelled, what + ": given up");
-    try {
-        body = co_await asio::co_spawn(executor_, client_.call(std::move(request), cancel.get_token()),
-                                       asio::bind_cancellation_slot(abandon.slot(), asio::use_awaitable));
-    } catch (const boost::system::system_error& error) {
-        if (error.code() != asio::error::operation_aborted) throw;
-    }
+    const std::stop_callback on_stop(stop, [&cancel] { cancel.request_stop(); });
+    const auto body = co_await client_.call(std::move(request), cancel.get_token());
     if (body) co_return parse_lease(*body);
-    if (timed_out) {
-        body.error().kind = ErrorKind::timeout;
-        body.error().message = what + ": no answer within the deadline";
-    }
-    co_return std::unexpected(std::move(body.error()));
+    if (timed_out) co_return fail(ErrorKind::timeout, what + ": no answer within the deadline");
+    co_return std::unexpected(body.error());
 }
 
 void LeaderElection::note(const Result<Lease>& answer) {

@@ -65,7 +65,6 @@ class LeaderElection {
     void note(const Result<Lease>& answer);
     void announce();
 
-    boost::asio::any_io_executor executor_;
     Client& client_;
     Clock& clock_;
     LeaderElectionOptions options_;

@@ -1,6 +1,7 @@
 #include "kube/runtime/reflector_fsm.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace kube {
 
@@ -9,6 +10,8 @@ namespace {
 constexpr int kMinWatchSeconds = 300;
 constexpr int kMaxWatchSeconds = 600;
 constexpr Duration kVeryShortWatch = std::chrono::seconds(1);
+/// Longer than this a server is not obeyed that asks us to wait.
+constexpr Duration kLongestRetryAfter = std::chrono::seconds(60);
 
 bool resource_version_too_large(const Error& error) {
     return std::ranges::any_of(error.causes,
@@ -18,8 +21,8 @@ bool resource_version_too_large(const Error& error) {
 
 }  // namespace
 
-ReflectorFsm::ReflectorFsm(std::uint64_t seed, std::string resume_from)
-    : backoff_(seed), random_(seed), resource_version_(std::move(resume_from)) {}
+ReflectorFsm::ReflectorFsm(std::uint64_t seed, std::string resume_from, std::shared_ptr<WatchListSupport> watch_list)
+    : backoff_(seed), random_(seed), resource_version_(std::move(resume_from)), watch_list_(std::move(watch_list)) {}
 
 ReflectorFsm::Action ReflectorFsm::start() {
     return resource_version_.empty() ? relist() : watch();
@@ -27,30 +30,56 @@ ReflectorFsm::Action ReflectorFsm::start() {
 
 ReflectorFsm::Action ReflectorFsm::relist() {
     ++relists_;
-    if (expired_) return List{"", ""};
-    return List{resource_version_.empty() ? "0" : resource_version_, ""};
+    list_version_.clear();
+    unpaged_ = false;
+    if (watch_list_ && !watch_list_->refused) {
+        auto action = std::get<Watch>(watch());
+        action.resource_version.clear();  // the most recent state, so never an older one
+        action.initial_events = initial_events_ = true;
+        return action;
+    }
+    if (expired_) return List{.resource_version = "", .continue_token = "", .paged = true};
+    if (resource_version_.empty()) return List{.resource_version = "0", .continue_token = "", .paged = true};
+    // "Not older than": several API servers need not be equally far.
+    return List{.resource_version = resource_version_, .continue_token = "", .paged = server_pages_};
 }
 
 ReflectorFsm::Action ReflectorFsm::watch() {
     std::uniform_int_distribution<int> seconds(kMinWatchSeconds, kMaxWatchSeconds);
     events_ = 0;
-    return Watch{resource_version_, std::chrono::seconds(seconds(random_))};
+    initial_events_ = false;
+    return Watch{.resource_version = resource_version_, .timeout = std::chrono::seconds(seconds(random_))};
 }
 
-ReflectorFsm::Action ReflectorFsm::wait_then_list(SteadyTime now) {
-    resume_watch_ = false;
-    return Wait{backoff_.next(now)};
+ReflectorFsm::Action ReflectorFsm::wait(const Error* error, SteadyTime now, bool then_resume) {
+    resume_watch_ = then_resume;
+    Duration delay = backoff_.next(now);
+    if (error != nullptr && error->retry_after) {
+        delay = std::max<Duration>(delay, std::min<Duration>(*error->retry_after, kLongestRetryAfter));
+    }
+    return Wait{delay};
 }
 
 ReflectorFsm::Action ReflectorFsm::on_page(const std::string& resource_version, const std::string& continue_token) {
-    if (!continue_token.empty()) return List{"", continue_token};
-    resource_version_ = resource_version;
+    if (list_version_.empty()) list_version_ = resource_version;
+    if (!continue_token.empty()) {
+        // The watch cache serves "0" in one piece, whatever the limit.
+        if (resource_version_.empty() && !expired_) server_pages_ = true;
+        return List{.resource_version = "", .continue_token = continue_token, .paged = true};
+    }
+    resource_version_ = list_version_;
     expired_ = false;
     retried_expired_ = false;
     return watch();
 }
 
 ReflectorFsm::Action ReflectorFsm::on_list_error(const Error& error, SteadyTime now) {
+    const bool within_list = !list_version_.empty();
+    if (error.kind == ErrorKind::gone && within_list && !unpaged_) {
+        list_version_.clear();
+        unpaged_ = true;
+        return List{.resource_version = "", .continue_token = "", .paged = false};
+    }
     if (error.kind == ErrorKind::gone || resource_version_too_large(error)) {
         expired_ = true;
         if (!retried_expired_) {
@@ -58,7 +87,7 @@ ReflectorFsm::Action ReflectorFsm::on_list_error(const Error& error, SteadyTime 
             return relist();
         }
     }
-    return wait_then_list(now);
+    return wait(&error, now, false);
 }
 
 ReflectorFsm::Action ReflectorFsm::on_waited() {
@@ -67,27 +96,46 @@ ReflectorFsm::Action ReflectorFsm::on_waited() {
 
 void ReflectorFsm::on_event(const std::string& resource_version) {
     ++events_;
-    if (!resource_version.empty()) resource_version_ = resource_version;
+    if (!initial_events_ && !resource_version.empty()) resource_version_ = resource_version;
+}
+
+void ReflectorFsm::on_initial_events_end(const std::string& resource_version) {
+    initial_events_ = false;
+    expired_ = false;
+    on_event(resource_version);
+}
+
+ReflectorFsm::Action ReflectorFsm::on_initial_events_timeout() {
+    if (watch_list_) watch_list_->refused = true;
+    return relist();
+}
+
+ReflectorFsm::Action ReflectorFsm::on_initial_watch_end(const std::optional<Error>& error, SteadyTime now) {
+    const bool refused = error && (error->kind == ErrorKind::bad_request || error->kind == ErrorKind::invalid);
+    if (!refused) return wait(error ? &*error : nullptr, now, false);
+    watch_list_->refused = true;
+    return relist();
 }
 
 ReflectorFsm::Action ReflectorFsm::on_watch_end(const std::optional<Error>& error, Duration lived, SteadyTime now) {
+    if (initial_events_) return on_initial_watch_end(error, now);
+    const bool progressed = events_ > 0 || lived >= kVeryShortWatch;
+    const bool relisted_at_once = std::exchange(relisted_at_once_, relisted_at_once_ && !progressed);
     if (error && (error->kind == ErrorKind::gone || resource_version_too_large(*error))) {
         expired_ = true;
-        if (!retried_expired_) {
-            retried_expired_ = true;
-            return relist();
-        }
-        return wait_then_list(now);
+        if (relisted_at_once && !progressed) return wait(&*error, now, false);
+        relisted_at_once_ = true;
+        retried_expired_ = true;
+        return relist();
     }
     // A break, a refusal to connect and 429 say nothing about our resourceVersion: resume from it, by back-off.
     const bool resumable = !error || error->kind == ErrorKind::transport || error->kind == ErrorKind::tls ||
                            error->kind == ErrorKind::timeout || error->kind == ErrorKind::too_many_requests ||
                            error->kind == ErrorKind::unauthorized;
-    if (!resumable) return wait_then_list(now);
-    if (!error && (lived >= kVeryShortWatch || events_ > 0)) return watch();
+    if (!resumable) return wait(&*error, now, false);
+    if (!error && progressed) return watch();
     if (error && error->kind == ErrorKind::transport && events_ > 0) return watch();
-    resume_watch_ = true;
-    return Wait{backoff_.next(now)};
+    return wait(error ? &*error : nullptr, now, true);
 }
 
 }  // namespace kube

@@ -33,7 +33,7 @@ asio::awaitable<void> TlsProbe::probe(std::stop_token stop) {
         problem_ = transport.error().message;
         co_return;
     }
-    const auto stream = co_await (*transport)->connect();
+    const auto stream = co_await (*transport)->connect(stop);
     if (stop.stop_requested()) co_return;
     problem_ = stream ? std::string() : stream.error().message;
     if (stream) (*stream)->close();

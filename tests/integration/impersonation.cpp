@@ -1,7 +1,7 @@
 #include "tests/integration/impersonation.hpp"
 
 #include "kube/base/json.hpp"
-#include "kube/client/config.hpp"
+#include "kube/client/connection.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 
@@ -39,9 +39,9 @@ Impersonator::Impersonator(const std::string& kubeconfig)
     : io_(1), clock_(kube::make_system_clock(io_.get_executor())) {
     const auto config = kube::load_config(kubeconfig, "", kube::ConfigSources::process());
     if (!config) throw std::runtime_error(config.error().message);
-    auto transport = kube::make_transport(io_.get_executor(), *clock_, *config);
-    if (!transport) throw std::runtime_error(transport.error().message);
-    transport_ = *std::move(transport);
+    auto connection = kube::make_connection(io_.get_executor(), *clock_, *config, kube::ConfigSources::process());
+    if (!connection) throw std::runtime_error(connection.error().message);
+    transport_ = connection->transport;
 }
 
 Impersonator::~Impersonator() = default;
@@ -50,7 +50,7 @@ Answer Impersonator::create(const nlohmann::json& request, const Acting& acting)
     Answer answer;
     const auto exchange = [&]() -> asio::awaitable<void> {
         if (!connection_ || !connection_->reusable()) {
-            auto stream = co_await transport_->connect();
+            auto stream = co_await transport_->connect({});
             if (!stream) co_return;
             connection_.emplace(*std::move(stream));
         }

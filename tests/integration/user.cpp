@@ -1,7 +1,7 @@
 #include "tests/integration/user.hpp"
 
 #include "kube/base/json.hpp"
-#include "kube/client/config.hpp"
+#include "kube/client/connection.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 
@@ -47,12 +47,12 @@ kube::Result<std::string> run(asio::io_context& io, asio::awaitable<kube::Result
 User::User(const std::string& kubeconfig) : io_(1), clock_(kube::make_system_clock(io_.get_executor())) {
     const auto config = kube::load_config(kubeconfig, "", kube::ConfigSources::process());
     if (!config) throw std::runtime_error(config.error().message);
-    auto transport = kube::make_transport(io_.get_executor(), *clock_, *config);
-    if (!transport) throw std::runtime_error(transport.error().message);
+    auto connection = kube::make_connection(io_.get_executor(), *clock_, *config, kube::ConfigSources::process());
+    if (!connection) throw std::runtime_error(connection.error().message);
     kube::ClientOptions options;
     options.user_agent = "integration-tests";
     options.field_manager = "integration-tests";
-    client_ = std::make_unique<kube::Client>(*transport, *clock_, options);
+    client_ = std::make_unique<kube::Client>(connection->transport, *clock_, options, connection->credentials);
 }
 
 User::~User() = default;

@@ -82,7 +82,7 @@ asio::awaitable<void> Admission::run(std::shared_ptr<Call> call) {
         finish(transport.error().message);
         co_return;
     }
-    auto stream = co_await (*transport)->connect();
+    auto stream = co_await (*transport)->connect({});
     if (!stream || call->abandoned) {
         finish(stream ? "abandoned" : stream.error().message);
         co_return;

@@ -1,6 +1,6 @@
 #include "kube/base/log.hpp"
 #include "kube/client/client.hpp"
-#include "kube/client/config.hpp"
+#include "kube/client/connection.hpp"
 #include "tests/model/kubelet_driver.hpp"
 
 #include <CLI/CLI.hpp>
@@ -32,15 +32,15 @@ int run(const Options& options) {
         std::cerr << "test-kubelet: " << config.error().message << '\n';
         return 1;
     }
-    auto transport = kube::make_transport(io.get_executor(), *clock, *config);
-    if (!transport) {
-        std::cerr << "test-kubelet: " << transport.error().message << '\n';
+    auto connection = kube::make_connection(io.get_executor(), *clock, *config, kube::ConfigSources::process());
+    if (!connection) {
+        std::cerr << "test-kubelet: " << connection.error().message << '\n';
         return 1;
     }
     kube::ClientOptions client_options;
     client_options.user_agent = "pretend-kubelet";
     client_options.field_manager = "pretend-kubelet";
-    kube::Client client(*transport, *clock, client_options, kube::make_static_token(config->token));
+    kube::Client client(connection->transport, *clock, client_options, connection->credentials);
     model::KubeletSettings settings;
     settings.default_run_time = std::chrono::milliseconds(options.run_time_ms);
     settings.start_delay = std::chrono::milliseconds(options.start_delay_ms);

@@ -121,16 +121,17 @@ class SimTransport final : public kube::Transport {
 
     std::string_view host() const override { return port_; }
 
-    asio::awaitable<Result<std::unique_ptr<kube::ByteStream>>> connect() override {
+    asio::awaitable<Result<std::unique_ptr<kube::ByteStream>>> connect(std::stop_token stop) override {
         const kube::SteadyTime give_up = clock_.steady_now() + kConnectTimeout;
         const auto way = network_.partitioned_.find(process_);
         if (way != network_.partitioned_.end() && way->second > clock_.steady_now()) {
-            co_await kube::sleep_for(clock_, std::min(way->second, give_up) - clock_.steady_now(), {});
+            co_await kube::sleep_for(clock_, std::min(way->second, give_up) - clock_.steady_now(), stop);
         }
         if (clock_.steady_now() >= give_up) {
             co_return kube::fail(ErrorKind::timeout, "connect " + port_ + ": timed out");
         }
-        co_await kube::sleep_for(clock_, network_.latency(), {});
+        co_await kube::sleep_for(clock_, network_.latency(), stop);
+        if (stop.stop_requested()) co_return kube::fail(ErrorKind::cancelled, "stopped");
         const auto port = network_.find_port_(port_);
         if (!port) co_return kube::fail(ErrorKind::transport, "connect " + port_ + ": connection refused");
         auto connection = std::make_shared<Network::Connection>();

@@ -20,10 +20,11 @@ namespace {
 
 constexpr kube::Duration kRetryDelay = std::chrono::seconds(2);
 
-kube::ClientOptions client_options() {
+kube::ClientOptions client_options(std::uint64_t seed) {
     kube::ClientOptions options;
     options.user_agent = "endoscope-operator/simulated";
     options.field_manager = "endoscope";
+    options.seed = seed;
     return options;
 }
 
@@ -35,8 +36,9 @@ OperatorProcess::OperatorProcess(kube::test::ManualClock& world, Network& networ
       clock_(world, context_),
       registry_(kube::make_registry()),
       audit_(clock_, std::move(settings.on_audit)),
-      client_(network.transport(context_, name_, "api"), clock_, client_options()),
-      election_client_(network.transport(context_, name_, "api"), clock_, client_options()),
+      client_(network.transport(context_, name_, "api"), clock_, client_options(std::hash<std::string>()(name_))),
+      election_client_(network.transport(context_, name_, "api"), clock_,
+                       client_options(std::hash<std::string>()(name_))),
       events_(context_.get_executor(), client_, clock_,
               {.controller = "endoscope.dev/operator", .instance = name_, .seed = std::hash<std::string>()(name_)}) {
     clock_.offset = settings.wall_offset;
@@ -83,6 +85,13 @@ asio::awaitable<void> OperatorProcess::hold_lease() {
     if (how == kube::LeaseEnd::lost) stop_.request_stop();
 }
 
+asio::awaitable<void> OperatorProcess::reconcile() {
+    const auto ended = co_await operator_->run(stop_.get_token());
+    if (ended) co_return;
+    exit_code_ = 1;
+    stop_.request_stop();
+}
+
 asio::awaitable<Result<void>> OperatorProcess::run() {
     const std::stop_token stop = stop_.get_token();
     for (;;) {
@@ -100,6 +109,7 @@ asio::awaitable<Result<void>> OperatorProcess::run() {
     auto keys = co_await controller::load_seal_keys(client_, "endoscope-system", stop);
     if (!keys) co_return std::unexpected(keys.error());
     controller::OperatorOptions options;
+    options.seed = std::hash<std::string>()(name_);
     options.most_pod_watches = most_pod_watches_;
     if (election_) {
         const kube::LeaseTimes times;
@@ -112,7 +122,7 @@ asio::awaitable<Result<void>> OperatorProcess::run() {
     kube::TaskGroup running(context_.get_executor());
     kube::TaskGroup electing(context_.get_executor());
     if (election_) electing.spawn("leader election", hold_lease());
-    running.spawn("operator", operator_->run(stop));
+    running.spawn("operator", reconcile());
     co_await running.join();
     serving_ = false;
     election_stop_.request_stop();

@@ -42,6 +42,7 @@ class OperatorProcess {
   private:
     boost::asio::awaitable<void> main();
     boost::asio::awaitable<kube::Result<void>> run();
+    boost::asio::awaitable<void> reconcile();
     boost::asio::awaitable<void> hold_lease();
     boost::asio::awaitable<void> serve_webhook(std::unique_ptr<kube::ByteStream> stream);
 

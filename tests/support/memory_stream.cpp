@@ -147,7 +147,8 @@ void MemoryListener::close() noexcept {
     changed_.notify_all();
 }
 
-asio::awaitable<Result<std::unique_ptr<ByteStream>>> MemoryTransport::connect() {
+asio::awaitable<Result<std::unique_ptr<ByteStream>>> MemoryTransport::connect(std::stop_token stop) {
+    if (stop.stop_requested()) co_return fail(ErrorKind::cancelled, "connect memory.test: stopped");
     co_return connect_();
 }
 

@@ -87,7 +87,7 @@ class MemoryTransport final : public Transport {
   public:
     using Connect = std::function<Result<std::unique_ptr<ByteStream>>()>;
     explicit MemoryTransport(Connect connect) : connect_(std::move(connect)) {}
-    boost::asio::awaitable<Result<std::unique_ptr<ByteStream>>> connect() override;
+    boost::asio::awaitable<Result<std::unique_ptr<ByteStream>>> connect(std::stop_token stop) override;
     std::string_view host() const override { return "memory.test"; }
 
   private:

@@ -37,7 +37,7 @@ struct Followed {
     explicit Followed(asio::any_io_executor executor)
         : server(executor, clock),
           client(server.transport(), clock, kube::ClientOptions()),
-          follower(executor, client, clock, [this](const std::string& key) { notified.push_back(key); }, 1) {}
+          follower(executor, client, clock, [this](const std::string& key) { notified.push_back(key); }, nullptr, 1) {}
     std::string version_of(const std::string& key) const {
         const auto pod = follower.pod(key);
         return pod ? pod->resource_version : "gone";

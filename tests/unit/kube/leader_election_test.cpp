@@ -404,9 +404,11 @@ TEST(LeaderElection, AConnectionThatTheServerClosedCostsNoRenewal) {
 class BlackHole final : public Transport {
   public:
     explicit BlackHole(asio::any_io_executor executor) : never_(std::move(executor)) {}
-    asio::awaitable<Result<std::unique_ptr<ByteStream>>> connect() override {
+    asio::awaitable<Result<std::unique_ptr<ByteStream>>> connect(std::stop_token stop) override {
         ++attempts;
-        for (;;) co_await never_.wait();
+        const std::stop_callback on_stop(stop, [this] { never_.notify_all(); });
+        while (!stop.stop_requested()) co_await never_.wait();
+        co_return fail(ErrorKind::cancelled, "stopped");
     }
     std::string_view host() const override { return "nowhere.test"; }
     int attempts = 0;

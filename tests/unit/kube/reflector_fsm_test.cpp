@@ -77,6 +77,9 @@ TEST(ReflectorFsm, AnExpiredContinueTokenStartsTheListAnew) {
     const auto again = std::get<List>(fsm.on_list_error(error_of(ErrorKind::gone, 410), kNow));
     EXPECT_EQ(again.continue_token, "");
     EXPECT_EQ(again.resource_version, "");
+    EXPECT_FALSE(again.paged);
+    EXPECT_TRUE(std::get<List>(fsm.on_list_error(error_of(ErrorKind::gone, 410), kNow)).paged);
+    EXPECT_TRUE(std::holds_alternative<Wait>(fsm.on_list_error(error_of(ErrorKind::gone, 410), kNow)));
 }
 
 TEST(ReflectorFsm, TooLargeResourceVersionFallsBackToAQuorumRead) {
@@ -93,6 +96,20 @@ TEST(ReflectorFsm, NoRelistOnTooManyRequestsOrRefusedConnections) {
         EXPECT_TRUE(std::holds_alternative<Wait>(fsm.on_watch_end(error_of(kind), seconds(0), kNow)));
         EXPECT_EQ(std::get<Watch>(fsm.on_waited()).resource_version, "10");
     }
+}
+
+TEST(ReflectorFsm, BackoffOnTooManyRequestsIsAtLeastWhatTheServerAsks) {
+    Error busy = error_of(ErrorKind::too_many_requests, 429);
+    busy.retry_after = seconds(20);
+    ReflectorFsm fsm = watching();
+    EXPECT_EQ(std::get<Wait>(fsm.on_watch_end(busy, seconds(0), kNow)).delay, seconds(20));
+    ReflectorFsm listing(1);
+    listing.start();
+    EXPECT_EQ(std::get<Wait>(listing.on_list_error(busy, kNow)).delay, seconds(20));
+    busy.retry_after = std::chrono::hours(10);
+    EXPECT_EQ(std::get<Wait>(listing.on_list_error(busy, kNow)).delay, seconds(60));
+    busy.retry_after = seconds(0);
+    EXPECT_GE(std::get<Wait>(listing.on_list_error(busy, kNow)).delay, std::chrono::milliseconds(800));
 }
 
 TEST(ReflectorFsm, ABreakAfterEventsResumesAtOnce) {
@@ -125,6 +142,47 @@ TEST(ReflectorFsm, ForbiddenForAnHourDoesNotSpin) {
     EXPECT_GT(lists, 40);
 }
 
+TEST(ReflectorFsm, AListFromTheLastVersionIsNotPagedUnlessThereIsNoWatchCache) {
+    ReflectorFsm cached = watching();
+    cached.on_watch_end(error_of(ErrorKind::server, 500), seconds(9), kNow);
+    const auto whole = std::get<List>(cached.on_waited());
+    EXPECT_EQ(whole.resource_version, "10");
+    EXPECT_FALSE(whole.paged);
+    ReflectorFsm uncached(1);
+    EXPECT_TRUE(std::get<List>(uncached.start()).paged);
+    uncached.on_page("10", "token");  // a watch cache would have sent all of it
+    uncached.on_page("10", "");
+    uncached.on_watch_end(error_of(ErrorKind::server, 500), seconds(9), kNow);
+    EXPECT_TRUE(std::get<List>(uncached.on_waited()).paged);
+}
+
+TEST(ReflectorFsm, TheListsVersionIsThatOfItsFirstPage) {
+    ReflectorFsm fsm(1);
+    fsm.start();
+    fsm.on_page("10", "a");
+    fsm.on_page("11", "b");
+    EXPECT_EQ(std::get<Watch>(fsm.on_page("12", "")).resource_version, "10");
+}
+
+TEST(ReflectorFsm, AWatchThatExpiresBeforeItBeginsListsAtOnceOnlyOnce) {
+    ReflectorFsm fsm = watching();
+    const Error gone = error_of(ErrorKind::gone, 410);
+    EXPECT_TRUE(std::holds_alternative<List>(fsm.on_watch_end(gone, seconds(0), kNow)));
+    fsm.on_page("20", "");
+    EXPECT_TRUE(std::holds_alternative<Wait>(fsm.on_watch_end(gone, seconds(0), kNow)));
+    fsm.on_waited();
+    fsm.on_page("30", "");
+    fsm.on_event("31");  // this watch was one
+    EXPECT_TRUE(std::holds_alternative<List>(fsm.on_watch_end(gone, seconds(0), kNow)));
+}
+
+TEST(ReflectorFsm, TheVersionOfADeletionOrBookmarkCounts) {
+    ReflectorFsm fsm = watching();
+    fsm.on_event("12");
+    fsm.on_event("");
+    EXPECT_EQ(fsm.resource_version(), "12");
+}
+
 TEST(Backoff, DoublesToItsCapWithJitterAndResetsAfterAQuietTime) {
     Backoff backoff(3);
     SteadyTime now = kNow;
@@ -136,6 +194,9 @@ TEST(Backoff, DoublesToItsCapWithJitterAndResetsAfterAQuietTime) {
         base = std::min<Duration>(base * 2, seconds(30));
         now += delay;
     }
+    backoff.next(now);
+    now += std::chrono::minutes(2);
+    EXPECT_GE(backoff.next(now), seconds(30)) << "not yet two minutes without a call";
     EXPECT_LT(backoff.next(now + std::chrono::minutes(5)), std::chrono::milliseconds(1600));
 }
 

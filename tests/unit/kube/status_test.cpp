@@ -49,7 +49,7 @@ TEST(Status, CausesNameAndRetryAfterAreRead) {
 }
 
 TEST(Status, RetryAfterThatIsNotWholeSecondsIsIgnored) {
-    for (const char* value : {"", "soon", "1.5", "-3", "Wed, 21 Oct 2015 07:28:00 GMT"}) {
+    for (const char* value : {"", "soon", "1.5", "-3", "-0", "+1", "99999999999", "Wed, 21 Oct 2015 07:28:00 GMT"}) {
         HttpHeaders headers;
         headers.set("Retry-After", value);
         EXPECT_FALSE(error_from_response(503, "{}", headers).retry_after) << value;
@@ -66,6 +66,11 @@ TEST(Status, AnErrorEventOfAWatchCarriesItsOwnCode) {
     EXPECT_EQ(error_from_status_object(R"({"kind":"Status","code":410,"reason":"Expired","message":"too old"})").kind,
               ErrorKind::gone);
     EXPECT_EQ(error_from_status_object("{}").kind, ErrorKind::server);
+    EXPECT_EQ(error_from_status_object(R"({"kind":"Status","reason":"Expired"})").kind, ErrorKind::gone);
+    for (const char* code : {"0", "-1", "200", "1e99", "99999999999999999999", "null", "\"410\""}) {
+        const std::string text = std::string(R"({"kind":"Status","message":"m","code":)") + code + "}";
+        EXPECT_EQ(error_from_status_object(text).kind, ErrorKind::server) << code;
+    }
 }
 
 }  // namespace

@@ -1,12 +1,15 @@
 #include "kube/net/certificates.hpp"
+#include "kube/net/dial.hpp"
 #include "kube/net/tls.hpp"
 #include "tests/support/manual_clock.hpp"
 #include "tests/support/run_coro.hpp"
 
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <gtest/gtest.h>
 
 #include <array>
+#include <netinet/tcp.h>
 
 namespace kube {
 namespace {
@@ -43,7 +46,7 @@ asio::awaitable<void> exchange(std::string address, std::string host) {
     EXPECT_EQ((*transport)->host(), host.contains(':') ? "[" + host + "]:" + port : host + ":" + port);
     std::unique_ptr<ByteStream> server;
     test::spawn(executor, accept_into(**listener, server));
-    const auto client = co_await (*transport)->connect();
+    const auto client = co_await (*transport)->connect({});
     EXPECT_TRUE(client) << client.error().message;
     co_await wait_for(server);
     const auto ready = co_await (*listener)->handshake(*server);
@@ -76,7 +79,7 @@ asio::awaitable<void> close_pending() {
     const auto transport = make_tcp_transport(executor, clock, "127.0.0.1", (*listener)->port(), std::nullopt);
     std::unique_ptr<ByteStream> server;
     test::spawn(executor, accept_into(**listener, server));
-    const auto client = co_await (*transport)->connect();
+    const auto client = co_await (*transport)->connect({});
     co_await wait_for(server);
     std::optional<Result<std::size_t>> result;
     test::spawn(executor, read_into(**client, result));
@@ -103,12 +106,12 @@ asio::awaitable<void> refused() {
     const auto executor = co_await asio::this_coro::executor;
     ManualClock clock;
     const auto transport = make_tcp_transport(executor, clock, "127.0.0.1", 1, std::nullopt);
-    const auto stream = co_await (*transport)->connect();
+    const auto stream = co_await (*transport)->connect({});
     EXPECT_FALSE(stream);
     EXPECT_EQ(stream.error().kind, ErrorKind::transport);
     EXPECT_EQ(stream.error().message, "connect 127.0.0.1:1: connection refused");
     const auto nowhere = make_tcp_transport(executor, clock, "no-such-host.invalid", 1, std::nullopt);
-    const auto none = co_await (*nowhere)->connect();
+    const auto none = co_await (*nowhere)->connect({});
     EXPECT_FALSE(none);
     EXPECT_EQ(none.error().kind, ErrorKind::transport);
     EXPECT_TRUE(none.error().message.starts_with("look up no-such-host.invalid: ")) << none.error().message;
@@ -137,8 +140,26 @@ TEST(Tcp, ListenErrorsNameTheAddress) {
     test::run_coro(cannot_listen());
 }
 
-asio::awaitable<void> connect_into(Transport& transport, std::optional<Error>& error) {
-    const auto stream = co_await transport.connect();
+/// A port that answers no SYN any more, because nobody accepts and its queue is full.
+class FullListener {
+  public:
+    explicit FullListener(const asio::any_io_executor& executor)
+        : acceptor_(executor, asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), 0)) {
+        acceptor_.listen(0);
+        for (int i = 0; i < 4; ++i) {
+            fillers_.emplace_back(executor);
+            fillers_.back().async_connect(acceptor_.local_endpoint(), [](const boost::system::error_code&) {});
+        }
+    }
+    unsigned short port() const { return acceptor_.local_endpoint().port(); }
+
+  private:
+    asio::ip::tcp::acceptor acceptor_;
+    std::vector<asio::ip::tcp::socket> fillers_;
+};
+
+asio::awaitable<void> connect_into(Transport& transport, std::optional<Error>& error, std::stop_token stop) {
+    const auto stream = co_await transport.connect(std::move(stop));
     if (!stream) error = stream.error();
 }
 
@@ -153,7 +174,7 @@ asio::awaitable<void> strange_server(std::string answer, bool closes, ErrorKind 
     std::unique_ptr<ByteStream> server;
     test::spawn(executor, accept_into(**listener, server));
     std::optional<Error> error;
-    test::spawn(executor, connect_into(**transport, error));
+    test::spawn(executor, connect_into(**transport, error, {}));
     co_await wait_for(server);
     std::array<char, 4096> hello{};
     const auto count = co_await server->read_some(hello);
@@ -191,7 +212,7 @@ asio::awaitable<void> strange_client(std::string hello, ErrorKind kind, std::str
     const auto transport = make_tcp_transport(executor, clock, "127.0.0.1", (*listener)->port(), std::nullopt);
     std::unique_ptr<ByteStream> server;
     test::spawn(executor, accept_into(**listener, server));
-    const auto client = co_await (*transport)->connect();
+    const auto client = co_await (*transport)->connect({});
     co_await wait_for(server);
     std::optional<Result<void>> result;
     test::spawn(executor, handshake_into(**listener, *server, result));
@@ -223,7 +244,7 @@ asio::awaitable<void> no_certificate_yet() {
     const auto transport = make_tcp_transport(executor, clock, "127.0.0.1", (*listener)->port(), std::nullopt);
     std::unique_ptr<ByteStream> server;
     test::spawn(executor, accept_into(**listener, server));
-    const auto client = co_await (*transport)->connect();
+    const auto client = co_await (*transport)->connect({});
     std::array<char, 16> buffer{};
     const auto count = co_await (*client)->read_some(buffer);
     EXPECT_TRUE(count && *count == 0);
@@ -234,6 +255,123 @@ asio::awaitable<void> no_certificate_yet() {
 
 TEST(TlsServer, ServesNobodyWithoutACertificate) {
     test::run_coro(no_certificate_yet());
+}
+
+/// Requests a stop while `transport` connects; the error must be there as soon as everything ready has run.
+asio::awaitable<Error> stopped_connect(std::shared_ptr<Transport> transport, ManualClock& clock) {
+    const auto executor = co_await asio::this_coro::executor;
+    std::stop_source stop;
+    std::optional<Error> error;
+    test::spawn(executor, connect_into(*transport, error, stop.get_token()));
+    EXPECT_FALSE(error);
+    stop.request_stop();
+    co_await test::settle();
+    EXPECT_TRUE(error);
+    EXPECT_EQ(clock.pending(), 0U);
+    EXPECT_EQ(error->kind, ErrorKind::cancelled) << error->message;
+    std::optional<Error> late;
+    test::spawn(executor, connect_into(*transport, late, stop.get_token()));
+    co_await test::settle();
+    EXPECT_TRUE(late && late->kind == ErrorKind::cancelled) << "a stop that came before counts as well";
+    co_return *error;
+}
+
+asio::awaitable<void> stop_while_looking_up() {
+    const auto executor = co_await asio::this_coro::executor;
+    ManualClock clock;
+    const auto error =
+        co_await stopped_connect(*make_tcp_transport(executor, clock, "no-such-host.invalid", 1, {}), clock);
+    EXPECT_TRUE(error.message.starts_with("look up ")) << error.message;
+}
+
+TEST(TcpConnect, AStopEndsALookUp) {
+    test::run_coro(stop_while_looking_up());
+}
+
+asio::awaitable<void> stop_while_connecting() {
+    const auto executor = co_await asio::this_coro::executor;
+    ManualClock clock;
+    FullListener full(executor);
+    const auto error =
+        co_await stopped_connect(*make_tcp_transport(executor, clock, "127.0.0.1", full.port(), {}), clock);
+    EXPECT_TRUE(error.message.starts_with("connect ")) << error.message;
+}
+
+TEST(TcpConnect, AStopEndsAConnect) {
+    test::run_coro(stop_while_connecting());
+}
+
+asio::awaitable<void> dial_takes_thirty_seconds() {
+    const auto executor = co_await asio::this_coro::executor;
+    ManualClock clock;
+    FullListener full(executor);
+    const auto transport = *make_tcp_transport(executor, clock, "127.0.0.1", full.port(), {});
+    std::optional<Error> error;
+    test::spawn(executor, connect_into(*transport, error, {}));
+    co_await test::settle();
+    clock.advance(std::chrono::seconds(30) - std::chrono::milliseconds(1));
+    co_await test::settle();
+    EXPECT_FALSE(error);
+    clock.advance(std::chrono::milliseconds(1));
+    while (!error) co_await test::settle();
+    EXPECT_EQ(error->kind, ErrorKind::timeout);
+    EXPECT_EQ(error->message, "connect " + std::string(transport->host()) + ": timed out");
+}
+
+TEST(TcpConnect, TakesNoLongerThanThirtySeconds) {
+    test::run_coro(dial_takes_thirty_seconds());
+}
+
+int option_of(asio::ip::tcp::socket& socket, int level, int name) {
+    int value = 0;
+    socklen_t size = sizeof value;
+    EXPECT_EQ(::getsockopt(socket.native_handle(), level, name, &value, &size), 0);
+    return value;
+}
+
+asio::awaitable<void> notices_dead_peers() {
+    const auto executor = co_await asio::this_coro::executor;
+    ManualClock clock;
+    const auto listener = make_tcp_listener(executor, clock, "127.0.0.1", 0, {});
+    auto socket = co_await dial(executor, clock, "127.0.0.1", (*listener)->port(), {});
+    EXPECT_TRUE(socket);
+    EXPECT_EQ(option_of(*socket, IPPROTO_TCP, TCP_NODELAY), 1);
+    EXPECT_EQ(option_of(*socket, SOL_SOCKET, SO_KEEPALIVE), 1);
+    EXPECT_EQ(option_of(*socket, IPPROTO_TCP, TCP_KEEPIDLE), 30);
+    EXPECT_EQ(option_of(*socket, IPPROTO_TCP, TCP_KEEPINTVL), 15);
+    EXPECT_EQ(option_of(*socket, IPPROTO_TCP, TCP_USER_TIMEOUT), 45'000);
+}
+
+TEST(TcpConnect, SocketsNoticeADeadPeer) {
+    test::run_coro(notices_dead_peers());
+}
+
+asio::awaitable<void> stop_while_shaking_hands() {
+    const auto executor = co_await asio::this_coro::executor;
+    ManualClock clock;
+    const auto listener = make_tcp_listener(executor, clock, "127.0.0.1", 0, {});
+    TlsClientConfig insecure;
+    insecure.insecure = true;
+    const auto transport = *make_tcp_transport(executor, clock, "127.0.0.1", (*listener)->port(), insecure);
+    std::unique_ptr<ByteStream> server;
+    test::spawn(executor, accept_into(**listener, server));
+    std::stop_source stop;
+    std::optional<Error> error;
+    test::spawn(executor, connect_into(*transport, error, stop.get_token()));
+    co_await wait_for(server);
+    std::array<char, 4096> hello{};
+    const auto count = co_await server->read_some(hello);
+    EXPECT_TRUE(count && *count > 0);
+    stop.request_stop();
+    co_await test::settle();
+    EXPECT_TRUE(error && error->kind == ErrorKind::cancelled);
+    EXPECT_EQ(clock.pending(), 0U);
+    const auto end = co_await server->read_some(hello);
+    EXPECT_TRUE(end && *end == 0) << "the connection is closed";
+}
+
+TEST(TcpConnect, AStopEndsAHandshake) {
+    test::run_coro(stop_while_shaking_hands());
 }
 
 }  // namespace

@@ -110,7 +110,7 @@ asio::awaitable<Result<void>> try_connection(std::string host, TlsServerConfig s
     }
     Result<void> outcome;
     {
-        auto stream = co_await (*transport)->connect();
+        auto stream = co_await (*transport)->connect({});
         if (stream) {
             outcome = co_await (*stream)->write("ping");
             std::array<char, 100> buffer{};
@@ -170,7 +170,9 @@ TEST(Tls, RefusesWhatItHasNoReasonToTrust) {
     EXPECT_TRUE(seen.handshake.error().message.contains("unknown ca")) << seen.handshake.error().message;
     const auto old = connect("127.0.0.1", serving(pki().expired), trusting(pki().ca));
     ASSERT_FALSE(old);
-    EXPECT_TRUE(old.error().message.contains("certificate has expired")) << old.error().message;
+    const std::string until = format_time(*certificate_expiry(pki().expired.certificate_pem));
+    EXPECT_TRUE(old.error().message.contains("certificate has expired (it was valid until " + until + ")"))
+        << old.error().message;
     TlsClientConfig insecure;
     insecure.insecure = true;
     EXPECT_TRUE(connect("127.0.0.1", serving(pki().expired), insecure));
@@ -263,6 +265,63 @@ TEST(Tls, NamesTheServerButNeverAnAddress) {
     EXPECT_EQ(sni("fd00::1"), "");
 }
 
+asio::awaitable<void> expires_while_running() {
+    const auto executor = co_await asio::this_coro::executor;
+    const auto clock = make_system_clock(executor);
+    LeafOptions leaf;
+    leaf.common_name = "brief";
+    leaf.ip_addresses = {"127.0.0.1"};
+    const auto brief = *issue_certificate(pki().ca, leaf, Pki::now(), std::chrono::seconds(2));
+    auto context = context_of(serving(brief));
+    const auto listener = make_tcp_listener(executor, *clock, "127.0.0.1", 0, [context] { return context; });
+    const auto transport = make_tcp_transport(executor, *clock, "127.0.0.1", (*listener)->port(), trusting(pki().ca));
+    std::array<Seen, 2> seen;
+    test::spawn(executor, serve_one(**listener, seen[0]));
+    const auto running = co_await (*transport)->connect({});
+    EXPECT_TRUE(running) << running.error().message;
+    const WallTime until = *certificate_expiry(brief.certificate_pem);
+    while (clock->now() <= until + std::chrono::seconds(1)) {
+        co_await sleep_for(*clock, std::chrono::milliseconds(50), {});
+    }
+    test::spawn(executor, serve_one(**listener, seen[1]));
+    const auto fresh = co_await (*transport)->connect({});
+    EXPECT_FALSE(fresh);
+    EXPECT_EQ(fresh.error().kind, ErrorKind::tls) << "which is tried again, with a back-off";
+    EXPECT_TRUE(fresh.error().message.contains("valid until " + format_time(until))) << fresh.error().message;
+    co_await (*running)->write("still");
+    std::array<char, 100> buffer{};
+    const auto count = co_await (*running)->read_some(buffer);
+    EXPECT_TRUE(count && *count == 5) << "the old connection lives on";
+    (*running)->close();
+    co_await wait_for(seen[0].finished);
+    co_await wait_for(seen[1].finished);
+}
+
+TEST(Tls, ACertificateThatExpiresEndsNoConnectionAndIsNamedInTheNext) {
+    test::run_coro(expires_while_running());
+}
+
+asio::awaitable<void> closes_at_once() {
+    const auto executor = co_await asio::this_coro::executor;
+    const auto clock = make_system_clock(executor);
+    auto context = context_of(serving(pki().server));
+    const auto listener = make_tcp_listener(executor, *clock, "127.0.0.1", 0, [context] { return context; });
+    Seen seen;
+    test::spawn(executor, serve_one(**listener, seen));
+    const auto transport = make_tcp_transport(executor, *clock, "127.0.0.1", (*listener)->port(), trusting(pki().ca));
+    auto stream = co_await (*transport)->connect({});
+    EXPECT_TRUE(stream);
+    co_await (*stream)->write("ping");
+    (*stream)->close();
+    stream->reset();
+    // The peer answers no close_notify; nothing of ours may be waiting for one.
+    co_await wait_for(seen.finished);
+}
+
+TEST(Tls, CloseWaitsForNoAnswerOfThePeer) {
+    test::run_coro(closes_at_once());
+}
+
 asio::awaitable<void> swap_certificates() {
     const auto executor = co_await asio::this_coro::executor;
     const auto clock = make_system_clock(executor);
@@ -277,11 +336,11 @@ asio::awaitable<void> swap_certificates() {
     const auto second = make_tcp_transport(executor, *clock, "127.0.0.1", port, only_second);
     std::array<Seen, 2> seen;
     test::spawn(executor, serve_one(**listener, seen[0]));
-    const auto running = co_await (*first)->connect();
+    const auto running = co_await (*first)->connect({});
     EXPECT_TRUE(running);
     current = context_of(serving(pki().second_server));
     test::spawn(executor, serve_one(**listener, seen[1]));
-    const auto fresh = co_await (*second)->connect();
+    const auto fresh = co_await (*second)->connect({});
     EXPECT_TRUE(fresh) << fresh.error().message;
     co_await (*running)->write("still");
     std::array<char, 100> buffer{};
@@ -313,7 +372,7 @@ asio::awaitable<void> receive_all() {
     bool finished = false;
     test::spawn(executor, large_transfer(**listener, finished));
     const auto transport = make_tcp_transport(executor, *clock, "127.0.0.1", (*listener)->port(), trusting(pki().ca));
-    const auto stream = co_await (*transport)->connect();
+    const auto stream = co_await (*transport)->connect({});
     std::vector<char> buffer(64 * 1024);
     std::size_t total = 0;
     for (;;) {

@@ -38,5 +38,22 @@ TEST(WatchLines, BoundsALineThatNeverEnds) {
     EXPECT_EQ(line.error().kind, ErrorKind::malformed);
 }
 
+TEST(WatchLines, AnyChunkingGivesTheSameDocuments) {
+    const std::string text = "{\"a\":1}\n\n{\"b\":\"\xff\\n\"}\n" + std::string(50, 'x') + "\nrest";
+    WatchLines at_once;
+    const auto expected = feed(at_once, text);
+    EXPECT_EQ(expected.size(), 3U);
+    for (std::size_t piece = 1; piece < text.size(); ++piece) {
+        WatchLines lines;
+        std::vector<std::string> documents;
+        for (std::size_t at = 0; at < text.size(); at += piece) {
+            for (auto& document : feed(lines, std::string_view(text).substr(at, piece))) {
+                documents.push_back(std::move(document));
+            }
+        }
+        EXPECT_EQ(documents, expected) << "in pieces of " << piece;
+    }
+}
+
 }  // namespace
 }  // namespace kube
