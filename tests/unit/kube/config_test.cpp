@@ -397,7 +397,7 @@ TEST(ServerUrl, QueryAndFragmentAreDroppedAndIpv6HasBrackets) {
     EXPECT_EQ(config.port, 443);
     EXPECT_EQ(config.path_prefix, "/a/b");
     for (const char* url : {"https://", "https://[::1", "https://h:", "https://h:0", "https://h:x", "https://u:p@h",
-                            "https://h h", "h:6443"}) {
+                            "https://h h", "h:6443", "h: "}) {
         EXPECT_FALSE(parse_server_url(url, config)) << url;
     }
 }
