@@ -82,6 +82,7 @@ TEST(Kubeconfig, TheFirstFileThatDefinesANameWins) {
 TEST(Kubeconfig, ErrorsNameWhatIsWrong) {
     const std::vector<std::pair<std::string, std::string>> rows = {
         {"{", "line"},
+        {"{},", "line 1"},
         {"[1]", "not a mapping"},
         {"", "no current-context"},
         {"current-context: x", "context \"x\" does not exist"},
