@@ -2,10 +2,12 @@
 
 #include "kube/base/log.hpp"
 
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <charconv>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
@@ -53,6 +55,27 @@ json to_scalar(const YAML::Node& node) {
     if (auto number = to_number(text)) return *std::move(number);
     return text;
 }
+
+/// Throws where yaml-cpp would read empty documents for ever: it takes a stray token ("{},") for the start of one and
+/// does not move past it.
+class ProgressCheck final : public YAML::EventHandler {
+  public:
+    void OnDocumentStart(const YAML::Mark& mark) override {
+        if (last_ && *last_ == mark.pos) throw YAML::ParserException(mark, "unexpected character");
+        last_ = mark.pos;
+    }
+    void OnDocumentEnd() override {}
+    void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+    void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+    void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+    void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+    void OnSequenceEnd() override {}
+    void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+    void OnMapEnd() override {}
+
+  private:
+    std::optional<int> last_;
+};
 
 class Converter final {
   public:
@@ -107,6 +130,11 @@ Result<std::vector<json>> parse_yaml(const std::string& text) {
     }
     std::vector<YAML::Node> nodes;
     try {
+        std::istringstream input(text);
+        YAML::Parser parser(input);
+        ProgressCheck check;
+        while (parser.HandleNextDocument(check)) {
+        }
         nodes = YAML::LoadAll(text);
     } catch (const YAML::Exception& error) {
         return kube::fail(ErrorKind::malformed, "line " + std::to_string(error.mark.line + 1) + ": " + error.msg);

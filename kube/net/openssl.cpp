@@ -63,7 +63,8 @@ Result<KeyPtr> parse_private_key(std::string_view pem, std::string_view what) {
 
 Result<WallTime> not_after_of(const X509* certificate) {
     std::tm fields{};
-    if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &fields) != 1) return fail(ErrorKind::config, "certificate: cannot read notAfter: " + take_error());
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &fields) != 1)
+        return fail(ErrorKind::config, "certificate: cannot read notAfter: " + take_error());
     return std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::from_time_t(timegm(&fields)));
 }
 

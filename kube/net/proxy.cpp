@@ -33,7 +33,7 @@ std::string lower_case(std::string text) {
 
 std::optional<ip::address> to_address(const std::string& text) {
     boost::system::error_code code;
-    const auto address = ip::make_address(text, code);
+    auto address = ip::make_address(text, code);
     if (code) return std::nullopt;
     // "::ffff:10.0.0.1" is 10.0.0.1, as in Go.
     if (address.is_v6() && address.to_v6().is_v4_mapped()) return ip::make_address_v4(ip::v4_mapped, address.to_v6());

@@ -9,6 +9,11 @@
 namespace kube {
 
 Result<Url> parse_url(const std::string& text) {
+    // Without an authority Boost 1.81 asserts on some paths ("a: "), and it would be of no use here.
+    const std::size_t colon = text.find(':');
+    if (colon == std::string::npos || text.compare(colon, 3, "://") != 0) {
+        return fail(ErrorKind::config, "is not a valid URL");
+    }
     const auto parsed = boost::urls::parse_uri(text);
     if (!parsed) return fail(ErrorKind::config, "is not a valid URL");
     const boost::urls::url_view& view = *parsed;

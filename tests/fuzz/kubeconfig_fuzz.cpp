@@ -62,7 +62,9 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     }
     const auto credential = kube::parse_exec_credential(text, "client.authentication.k8s.io/v1");
     if (credential) require(!credential->token.empty() || !credential->key_pem.empty(), "an answer holds something");
-    const auto url = kube::parse_url(text);
-    if (url) require(!url->host.empty(), "a URL has a host");
+    for (const std::string& address : {text, "https://" + text, "https://h/" + text}) {
+        const auto url = kube::parse_url(address);
+        if (url) require(!url->host.empty(), "a URL has a host");
+    }
     return 0;
 }

@@ -82,6 +82,7 @@ TEST(Kubeconfig, TheFirstFileThatDefinesANameWins) {
 TEST(Kubeconfig, ErrorsNameWhatIsWrong) {
     const std::vector<std::pair<std::string, std::string>> rows = {
         {"{", "line"},
+        {"{},", "line 1"},
         {"[1]", "not a mapping"},
         {"", "no current-context"},
         {"current-context: x", "context \"x\" does not exist"},
@@ -397,7 +398,7 @@ TEST(ServerUrl, QueryAndFragmentAreDroppedAndIpv6HasBrackets) {
     EXPECT_EQ(config.port, 443);
     EXPECT_EQ(config.path_prefix, "/a/b");
     for (const char* url : {"https://", "https://[::1", "https://h:", "https://h:0", "https://h:x", "https://u:p@h",
-                            "https://h h", "h:6443"}) {
+                            "https://h h", "h:6443", "h: "}) {
         EXPECT_FALSE(parse_server_url(url, config)) << url;
     }
 }

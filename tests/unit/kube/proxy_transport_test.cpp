@@ -59,6 +59,10 @@ std::unique_ptr<Listener> listen(const asio::any_io_executor& executor, Clock& c
     return *make_tcp_listener(executor, clock, "127.0.0.1", 0, std::move(source));
 }
 
+asio::awaitable<void> wait_for(bool& flag) {
+    while (!flag) co_await test::settle();
+}
+
 asio::awaitable<void> echo_once(Listener& listener, bool& finished) {
     auto stream = co_await listener.accept();
     const auto ready = co_await listener.handshake(**stream);
@@ -92,7 +96,7 @@ asio::awaitable<std::string> read_exactly(ByteStream& stream, std::size_t count)
     co_return text;
 }
 
-asio::awaitable<void> copy(ByteStream& from, ByteStream& to, int& running) {
+asio::awaitable<void> copy(ByteStream& from, ByteStream& to, bool& ended) {
     std::array<char, 4096> buffer{};
     for (;;) {
         const auto count = co_await from.read_some(buffer);
@@ -100,7 +104,7 @@ asio::awaitable<void> copy(ByteStream& from, ByteStream& to, int& running) {
         co_await to.write(std::string_view(buffer.data(), *count));
     }
     to.close();
-    --running;
+    ended = true;
 }
 
 /// A proxy for one connection, which it always makes to `server_port`.
@@ -121,10 +125,11 @@ asio::awaitable<void> proxy_once(Listener& listener, Clock& clock, bool socks, u
     }
     const auto upstream = *make_tcp_transport(executor, clock, "127.0.0.1", server_port, std::nullopt);
     auto server = co_await upstream->connect({});
-    int running = 2;
-    test::spawn(executor, copy(**client, **server, running));
-    test::spawn(executor, copy(**server, **client, running));
-    while (running > 0) co_await test::settle();
+    std::array<bool, 2> ended{};
+    test::spawn(executor, copy(**client, **server, ended[0]));
+    test::spawn(executor, copy(**server, **client, ended[1]));
+    co_await wait_for(ended[0]);
+    co_await wait_for(ended[1]);
 }
 
 asio::awaitable<void> through(Proxy::Kind kind, bool server_tls) {
@@ -158,7 +163,7 @@ asio::awaitable<void> through(Proxy::Kind kind, bool server_tls) {
     EXPECT_EQ(std::string_view(buffer.data(), count.value_or(0)), "hello");
     EXPECT_TRUE(asked.contains("api.test")) << asked;
     (*stream)->close();
-    while (!finished) co_await test::settle();
+    co_await wait_for(finished);
 }
 
 TEST(ProxyTransport, HttpCarriesTlsAndPlainTcp) {
