@@ -32,8 +32,8 @@ class HttpUser {
         bool ended = false;
     };
     std::unique_ptr<Stream> open(const kube::HttpRequest& request);
-    /// The next lines: at most `count`; fewer when the stream ends or is silent for a second. The stream cannot be read
-    /// further after a silence.
+    /// The next lines: at most `count`; fewer when the stream ends or is silent for four seconds. The stream cannot be
+    /// read further after a silence.
     std::vector<std::string> read_lines(Stream& stream, std::size_t count);
 
   private:
