@@ -112,6 +112,8 @@ std::string Normaliser::normalise_text(const std::string& text, const std::strin
     if (text.empty()) return text;
     if (key.ends_with("continue")) return "<continue>";
     if (key == "caBundle") return "<ca>";
+    static const std::regex kAge(R"(\d+s)");
+    if (key == "cells" && std::regex_match(text, kAge)) return "<age>";
     if (key.ends_with("resourceVersion") && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; })) {
         return symbol("rv", text);
     }
