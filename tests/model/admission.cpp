@@ -163,7 +163,12 @@ asio::awaitable<Outcome<Json>> Admission::mutate(AdmissionAttributes attributes,
         auto answer = co_await ask(webhook, true, attributes);
         if (!answer) co_return std::unexpected(std::move(answer.error()));
         for (std::string& warning : answer->warnings) warnings.push_back(std::move(warning));
-        if (answer->patch.is_null() || attributes.object.is_null()) continue;
+        if (answer->patch.is_null()) continue;
+        if (attributes.object.is_null()) {
+            co_return std::unexpected(
+                internal_error("admission webhook " + quote(webhook.name) +
+                               " attempted to modify the object, which is not supported for this operation"));
+        }
         auto patched = json_patch(attributes.object, answer->patch);
         if (!patched) {
             // Not the webhook's availability but its answer is broken: the failure policy does not help.

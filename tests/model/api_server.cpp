@@ -37,6 +37,33 @@ kube::HttpResponse to_http(const Reply& answer, const std::vector<std::string>& 
     return response;
 }
 
+ApiError unknown_resource() {
+    return {404, "NotFound", "the server could not find the requested resource", Json::object(), std::nullopt};
+}
+
+/// Groups of custom resources answer what they do not know like unknown paths.
+bool is_builtin_group(const Registry& registry, const std::string& group) {
+    return std::ranges::any_of(registry.all(),
+                               [&](const ResourcePtr& info) { return !info->custom && info->group == group; });
+}
+
+std::string write_options(const std::string& verb) {
+    if (verb == "update") return "UpdateOptions";
+    if (verb == "patch") return "PatchOptions";
+    return verb.starts_with("delete") ? "DeleteOptions" : "CreateOptions";
+}
+
+/// apimachinery pkg/apis/meta/v1/validation.
+FieldErrors write_option_errors(const QueryParams& query) {
+    constexpr std::size_t kMaxManager = 128;
+    FieldErrors errors;
+    if (query.get("fieldManager").size() > kMaxManager) errors.push_back(too_long_field("fieldManager", kMaxManager));
+    for (const std::string& dry_run : query.all("dryRun")) {
+        if (dry_run != "All") errors.push_back(unsupported_field("dryRun", "[" + quote(dry_run) + "]", {"All"}));
+    }
+    return errors;
+}
+
 Reply text_reply(int code, std::string text) {
     Reply out;
     out.code = code;
@@ -152,6 +179,10 @@ Outcome<Request> ApiServer::accept(const kube::HttpExchange& exchange) const {
     if (!request.info.is_resource) return request;
     request.resource = cluster_.registry.find(request.info.group, request.info.version, request.info.resource);
     if (!request.resource) return request;
+    if (!request.resource->namespaced && request.resource->resource != "namespaces" && !request.info.ns.empty()) {
+        request.resource = nullptr;  // there is no such path
+        return request;
+    }
     if (request.resource->namespaced) request.ns = request.info.ns;
     if (request.rendering == Rendering::unacceptable) {
         return std::unexpected(not_acceptable(
@@ -174,7 +205,9 @@ asio::awaitable<Outcome<Reply>> ApiServer::dispatch(Request& request) {
         co_return std::unexpected(not_implemented(info.resource + "/" + sub));
     }
     if (!sub.empty() && !info.has_subresource(sub)) {
-        co_return std::unexpected(not_found(info.group, info.resource, request.info.name));
+        // go-restful knows no such route; the handler of custom resources finds no such object.
+        if (info.custom) co_return std::unexpected(not_found(info.group, info.resource, request.info.name));
+        co_return std::unexpected(unknown_resource());
     }
     if (info.verbs.size() == 1) {
         if (verb != "create" || !request.info.name.empty()) co_return std::unexpected(method_not_allowed());
@@ -186,18 +219,18 @@ asio::awaitable<Outcome<Reply>> ApiServer::dispatch(Request& request) {
         if (!answer) co_return std::unexpected(answer.error());
         co_return reply(201, std::move(*answer));
     }
+    if (info.namespaced && request.ns.empty() && !request.info.name.empty()) {
+        co_return std::unexpected(unknown_resource());
+    }
     if (info.namespaced && request.ns.empty() && verb != "list") co_return std::unexpected(method_not_allowed());
-    for (const std::string& dry_run : request.query.all("dryRun")) {
-        if (dry_run != "All") {
-            co_return std::unexpected(invalid("meta.k8s.io", "CreateOptions", "",
-                                              {unsupported_field("dryRun", "[" + quote(dry_run) + "]", {"All"})}));
-        }
+    if (const FieldErrors errors = write_option_errors(request.query); !errors.empty()) {
+        co_return std::unexpected(invalid("meta.k8s.io", write_options(verb), "", errors));
     }
     if (sub == "binding") {
         if (verb != "create") co_return std::unexpected(method_not_allowed());
         co_return co_await writes_.bind(request);
     }
-    if (verb == "get") co_return reads_.get(request);
+    if (verb == "get") co_return co_await reads_.get(request);
     if (verb == "list" && sub.empty()) co_return co_await reads_.list(request);
     Outcome<Reply> out = std::unexpected(method_not_allowed());
     if (verb == "create" && sub.empty() && request.info.name.empty()) {
@@ -208,7 +241,7 @@ asio::awaitable<Outcome<Reply>> ApiServer::dispatch(Request& request) {
         out = co_await writes_.patch(request);
     } else if (verb == "delete" && sub.empty()) {
         out = co_await writes_.remove(request);
-    } else if (verb == "deletecollection" && sub.empty()) {
+    } else if (verb == "deletecollection" && sub.empty() && (info.custom || info.kind != "Namespace")) {
         co_return co_await writes_.remove_collection(request);
     }
     if (out) out->body = reads_.render(request, out->body);
@@ -228,16 +261,15 @@ asio::awaitable<void> ApiServer::serve(const kube::HttpExchange& exchange, kube:
         auto known = readable ? non_resource(request->info.path) : std::nullopt;
         if (known) {
             answer = std::move(*known);
-        } else if (request->info.is_resource && request->info.group.empty()) {
-            const ApiError unknown{404, "NotFound", "the server could not find the requested resource", Json::object(),
-                                   std::nullopt};
-            answer = reply(404, to_status(unknown));
+        } else if (request->info.is_resource &&
+                   (request->info.group.empty() || is_builtin_group(cluster_.registry, request->info.group))) {
+            answer = reply(404, to_status(unknown_resource()));
         } else {
             answer = text_reply(404, kUnknownPath);
         }
     } else if (request->info.verb == "watch" && request->info.subresource.empty()) {
         kube::HttpHeaders headers;
-        headers.set("Content-Type", "application/json;stream=watch");
+        headers.set("Content-Type", "application/json");
         headers.set("Audit-Id", audit_id);
         headers.set("Cache-Control", "no-cache, private");
         auto watched = co_await reads_.watch(*request, writer, std::move(headers));

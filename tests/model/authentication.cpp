@@ -16,14 +16,15 @@ void add_group(UserInfo& user, const std::string& group) {
     if (!contains(user.groups, group)) user.groups.push_back(group);
 }
 
-/// Real servers put a fingerprint of the credential there; what matters to callers is that `extra` is not empty.
+/// Real servers put a fingerprint of the certificate there; this one looks like it.
 std::string credential_id(const UserInfo& user) {
     std::uint64_t hash = 14695981039346656037ULL;
     for (const char c : user.name + "\n" + join(user.groups, "\n")) {
         hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
     }
-    char text[32];
-    std::snprintf(text, sizeof text, "model:%016llx", static_cast<unsigned long long>(hash));
+    char text[80];
+    const auto part = static_cast<unsigned long long>(hash);
+    std::snprintf(text, sizeof text, "X509SHA256=%016llx%016llx%016llx%016llx", part, part, part, part);
     return text;
 }
 

@@ -80,15 +80,22 @@ FieldErrors validate_event(const Json& event, bool v1) {
     FieldErrors errors;
     const std::string ns = string_at(event, {"metadata", "namespace"});
     const std::string about = string_at(event, {v1 ? "regarding" : "involvedObject", "namespace"});
-    const bool matches = about == ns || (about.empty() && ns == "default");
+    const bool newer = !string_at(event, {"eventTime"}).empty();
+    const bool matches = about == ns || (about.empty() && ns == "default") || (newer && !about.empty());
     if (!matches) {
         errors.push_back(invalid_field("involvedObject.namespace", quote(about), "does not match event.namespace"));
     }
     // Events with an eventTime follow the newer rules, whichever API they come through.
-    if (string_at(event, {"eventTime"}).empty()) return errors;
+    if (!newer) return errors;
+    const Json* count = find_at(event, {"series", "count"});
+    if (count != nullptr && count->is_number() && count->get<long long>() < 2) {
+        errors.push_back(invalid_field("series.count", "\"\"", "should be at least 2"));
+    }
     const std::string controller = string_at(event, {"reportingComponent"});
     if (controller.empty()) {
         errors.push_back(required_field("reportingController"));
+        errors.push_back(invalid_field("reportingController", "\"\"", "name part must be non-empty"));
+        errors.push_back(invalid_field("reportingController", "\"\"", qualified_name_problem("")));
     } else if (const std::string problem = qualified_name_problem(controller); !problem.empty()) {
         errors.push_back(invalid_field("reportingController", quote(controller), problem));
     }
@@ -102,7 +109,28 @@ FieldErrors validate_event(const Json& event, bool v1) {
     }
     const std::string type = string_at(event, {"type"});
     if (type != "Normal" && type != "Warning") {
-        errors.push_back(invalid_field("type", quote(type), "has invalid value: " + type));
+        errors.push_back(invalid_field("type", "\"\"", "has invalid value: " + type));
+    }
+    return errors;
+}
+
+FieldErrors validate_data(const std::string& kind, const Json& object) {
+    FieldErrors errors;
+    for (const char* field : {"data", "binaryData"}) {
+        const Json* data = find_at(object, {field});
+        if (data == nullptr || !data->is_object()) continue;
+        for (const auto& [key, value] : data->items()) {
+            const std::string problem = config_key_problem(key);
+            if (!problem.empty()) {
+                errors.push_back(invalid_field(std::string(field) + "[" + key + "]", quote(key), problem));
+            }
+        }
+    }
+    if (kind != "Secret" || string_at(object, {"type"}) != "kubernetes.io/tls") return errors;
+    for (const char* key : {"tls.crt", "tls.key"}) {
+        if (find_at(object, {"data", key}) == nullptr) {
+            errors.push_back(required_field("data[" + std::string(key) + "]"));
+        }
     }
     return errors;
 }
@@ -181,6 +209,8 @@ void default_builtin(const std::string& kind, Json& object) {
         for (const char* key : {"firstTimestamp", "lastTimestamp", "eventTime"}) {
             if (!object.contains(key)) object[key] = nullptr;
         }
+    } else if (kind == "Lease") {
+        set_default(object, "spec", Json::object());
     } else if (kind == "Namespace") {
         const std::string name = string_at(object, {"metadata", "name"});
         if (!name.empty()) object_at(object, {"metadata", "labels"})["kubernetes.io/metadata.name"] = name;
@@ -198,6 +228,7 @@ FieldErrors validate_builtin(const std::string& kind, const Json& object) {
     if (kind == "Event") return validate_event(object, false);
     if (kind == "Role" || kind == "ClusterRole") return validate_rules(object, kind == "ClusterRole");
     if (kind == "RoleBinding" || kind == "ClusterRoleBinding") return validate_binding(object);
+    if (kind == "Secret" || kind == "ConfigMap") return validate_data(kind, object);
     FieldErrors errors;
     if (kind == "Lease") {
         const Json* duration = find_at(object, {"spec", "leaseDurationSeconds"});
@@ -221,10 +252,21 @@ FieldErrors validate_builtin_update(const std::string& kind, const Json& object,
         return (now != nullptr ? *now : Json()) != (old != nullptr ? *old : Json());
     };
     if ((kind == "RoleBinding" || kind == "ClusterRoleBinding") && differs("roleRef")) {
-        errors.push_back(invalid_field("roleRef", find_at(object, {"roleRef"})->dump(), "cannot change roleRef"));
+        const nlohmann::ordered_json shown = {{"APIGroup", string_at(object, {"roleRef", "apiGroup"})},
+                                              {"Kind", string_at(object, {"roleRef", "kind"})},
+                                              {"Name", string_at(object, {"roleRef", "name"})}};
+        errors.push_back(invalid_field("roleRef", shown.dump(), "cannot change roleRef"));
     }
     if (kind == "Secret" && differs("type")) {
         errors.push_back(invalid_field("type", quote(string_at(object, {"type"})), "field is immutable"));
+    }
+    if (kind == "Event" && !string_at(object, {"eventTime"}).empty()) {
+        for (const char* key : {"involvedObject", "reason", "message", "type", "eventTime", "action",
+                                "reportingComponent", "reportingInstance", "related"}) {
+            if (!differs(key)) continue;
+            const Json* now = find_at(object, {key});
+            errors.push_back(invalid_field(key, now != nullptr ? now->dump() : "null", "field is immutable"));
+        }
     }
     if ((kind == "Secret" || kind == "ConfigMap") && true_at(before, {"immutable"})) {
         if (!true_at(object, {"immutable"})) {

@@ -1,4 +1,5 @@
 #include "tests/model/event_views.hpp"
+#include "tests/model/reads.hpp"
 #include "tests/model/selector.hpp"
 #include "tests/model/writes.hpp"
 
@@ -38,6 +39,10 @@ long long pod_grace(const Json& pod, const std::optional<long long>& wanted) {
 
 Outcome<Writes::DeleteOptions> Writes::parse_delete_options(const Request& request) const {
     DeleteOptions out;
+    out.dry_run = request.dry_run();
+    FieldErrors errors;
+    std::string policy;
+    bool orphan = false;
     if (!request.body.empty()) {
         auto body = parse_body(request);
         if (!body) return std::unexpected(body.error());
@@ -46,23 +51,30 @@ Outcome<Writes::DeleteOptions> Writes::parse_delete_options(const Request& reque
         out.resource_version = string_at(*body, {"preconditions", "resourceVersion"});
         const Json* grace = find_at(*body, {"gracePeriodSeconds"});
         if (grace != nullptr && grace->is_number_integer()) out.grace = grace->get<long long>();
-        const std::string policy = string_at(*body, {"propagationPolicy"});
-        if (!policy.empty() && policy != "Background" && policy != "Orphan" && policy != "Foreground") {
-            return std::unexpected(invalid("meta.k8s.io", "DeleteOptions", "",
-                                           {unsupported_field("propagationPolicy", quote(policy),
-                                                              {"Background", "Foreground", "Orphan", "nil"})}));
+        policy = string_at(*body, {"propagationPolicy"});
+        orphan = find_at(*body, {"orphanDependents"}) != nullptr;
+        for (const std::string& stage : strings_at(*body, {"dryRun"})) {
+            out.dry_run = true;
+            if (stage == "All") continue;
+            errors.push_back(unsupported_field("dryRun", "[" + quote(stage) + "]", {"All"}));
         }
+    } else {
+        // A body replaces what the query says.
+        policy = request.query.get("propagationPolicy");
+        orphan = request.query.has("orphanDependents");
     }
-    if (const std::string text = request.query.get("gracePeriodSeconds"); !text.empty()) {
-        long long seconds = 0;
-        for (const char c : text) {
-            if (c < '0' || c > '9' || seconds > 1000000) {
-                return std::unexpected(bad_request("gracePeriodSeconds must be a non-negative integer"));
-            }
-            seconds = seconds * 10 + (c - '0');
-        }
-        out.grace = seconds;
+    if (!policy.empty() && orphan) {
+        errors.push_back(invalid_field("propagationPolicy", quote(policy),
+                                       "orphanDependents and deletionPropagation cannot be both set"));
+    } else if (!policy.empty() && policy != "Background" && policy != "Orphan" && policy != "Foreground") {
+        errors.push_back(
+            unsupported_field("propagationPolicy", quote(policy), {"Foreground", "Background", "Orphan", "nil"}));
     }
+    if (!errors.empty()) return std::unexpected(invalid("meta.k8s.io", "DeleteOptions", "", errors));
+    const auto grace = parse_number(request.query.get("gracePeriodSeconds"));
+    if (!grace) return std::unexpected(grace.error());
+    if (*grace && request.body.empty()) out.grace = **grace;
+    if (out.grace && *out.grace < 0) out.grace = 1;
     return out;
 }
 
@@ -84,17 +96,20 @@ Outcome<Json> Writes::commit_removal(const Request& request, const Object& exist
     if (auto problem = precondition("ResourceVersion", options.resource_version, "resourceVersion")) {
         return std::unexpected(*problem);
     }
+    const bool dry_run = options.dry_run;
     const bool pod = info.kind == "Pod" && !info.custom;
     const bool space = info.kind == "Namespace" && !info.custom;
     const long long grace = pod ? pod_grace(*existing, options.grace) : 0;
     const bool finalized = !array_at(*existing, {"metadata", "finalizers"}).empty();
     if (grace == 0 && !finalized && !space) {
-        if (!request.dry_run()) {
-            cluster_.storage.remove(info.storage, ns, name);
+        Json last = to_view(info, *existing);
+        if (!dry_run) {
+            const Object removed = cluster_.storage.remove(info.storage, ns, name);
+            if (removed) last["metadata"]["resourceVersion"] = string_at(*removed, {"metadata", "resourceVersion"});
             cluster_.finish_namespace(ns);
         }
         if (!returns_object(info)) return success(info, *existing);
-        Json last = to_view(info, *existing);
+        if (!pod) return last;
         set_default(last["metadata"], "deletionTimestamp", cluster_.now());
         last["metadata"]["deletionGracePeriodSeconds"] = 0;
         const Json* generation = find_at(last, {"metadata", "generation"});
@@ -116,7 +131,7 @@ Outcome<Json> Writes::commit_removal(const Request& request, const Object& exist
             meta["generation"] = generation->get<long long>() + 1;
         }
         if (space) marked["status"]["phase"] = "Terminating";
-        if (!request.dry_run()) {
+        if (!dry_run) {
             const Object put = cluster_.storage.put(info.storage, ns, name, std::move(marked));
             if (space) cluster_.finish_namespace(name);
             return to_view(info, *put);
@@ -134,6 +149,13 @@ asio::awaitable<Outcome<Json>> Writes::remove_one(Request& request, Object exist
     }
     AdmissionAttributes admitted = attributes(request, "DELETE", "DeleteOptions");
     admitted.name = name;
+    admitted.dry_run = options.dry_run;
+    if (options.dry_run) admitted.options["dryRun"] = Json::array({"All"});
+    if (options.grace) admitted.options["gracePeriodSeconds"] = *options.grace;
+    if (!options.uid.empty()) admitted.options["preconditions"]["uid"] = options.uid;
+    if (!options.resource_version.empty()) {
+        admitted.options["preconditions"]["resourceVersion"] = options.resource_version;
+    }
     admitted.old_object = to_view(info, *existing);
     auto mutated = co_await admission_.mutate(admitted, request.warnings);
     if (!mutated) co_return std::unexpected(mutated.error());
@@ -198,6 +220,11 @@ asio::awaitable<Outcome<Reply>> Writes::bind(Request& request) {
     if (!request.dry_run()) {
         Json bound = *existing;
         bound["spec"]["nodeName"] = node;
+        const Json scheduled = {{"type", "PodScheduled"},
+                                {"status", "True"},
+                                {"lastProbeTime", nullptr},
+                                {"lastTransitionTime", cluster_.now()}};
+        bound["status"]["conditions"].push_back(scheduled);
         cluster_.storage.put(info.storage, request.ns, request.info.name, std::move(bound));
     }
     co_return reply(

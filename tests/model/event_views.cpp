@@ -38,6 +38,9 @@ Json to_view(const ResourceInfo& info, const Json& stored) {
     out["kind"] = info.kind;
     if (is_event_v1(info)) {
         for (const Names& names : kNames) rename(out, names.core, names.v1);
+        for (const char* key : {"reportingController", "reportingInstance"}) {
+            if (string_at(out, {key}).empty()) out.erase(key);
+        }
     }
     return out;
 }

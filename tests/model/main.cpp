@@ -7,10 +7,12 @@
 #include "tests/model/kubelet_driver.hpp"
 
 #include <CLI/CLI.hpp>
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include <cstdio>
 #include <filesystem>
@@ -77,6 +79,7 @@ class Program {
     kube::Result<void> start_kubelet();
     asio::awaitable<void> serve();
     asio::awaitable<void> run_kubelet();
+    asio::awaitable<void> compact_on(asio::signal_set& signals);
 
     Options options_;
     asio::io_context io_{1};
@@ -189,6 +192,15 @@ asio::awaitable<void> Program::run_kubelet() {
     co_await kubelet_->run(stop_.get_token());
 }
 
+asio::awaitable<void> Program::compact_on(asio::signal_set& signals) {
+    while (true) {
+        const auto [code, number] = co_await signals.async_wait(asio::as_tuple(asio::use_awaitable));
+        if (code) co_return;
+        model::Storage& storage = api_->cluster().storage;
+        storage.compact(storage.version());
+    }
+}
+
 int Program::run() {
     if (auto started = start(); !started) {
         std::cerr << "model-apiserver: " << started.error().message << '\n';
@@ -198,11 +210,14 @@ int Program::run() {
     signals.async_wait([this](const boost::system::error_code& code, int) {
         if (!code) stop_.request_stop();
     });
+    asio::signal_set compactions(io_, SIGUSR1);
+    asio::co_spawn(io_, compact_on(compactions), asio::detached);
     int running = 1;
-    const auto ended = [this, &running, &signals](const std::exception_ptr& failure) {
+    const auto ended = [this, &running, &signals, &compactions](const std::exception_ptr& failure) {
         if (failure) stop_.request_stop();
         if (--running == 0) {
             signals.cancel();
+            compactions.cancel();
         }
     };
     asio::co_spawn(io_, serve(), ended);

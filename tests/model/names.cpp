@@ -23,6 +23,15 @@ constexpr const char* kQualified =
     "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
     "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 
+constexpr const char* kLabelKey =
+    "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+    "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+    "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. "
+    "'example.com/MyName')";
+constexpr const char* kConfigKey =
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or "
+    "'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+
 bool lower_alnum(char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
@@ -57,7 +66,8 @@ std::string too_long(std::size_t limit) {
 
 std::string dns1123_label_problem(std::string_view name) {
     if (name.size() > 63) return too_long(63);
-    return label(name) ? "" : kLabel;
+    if (label(name)) return "";
+    return subdomain(name) ? "must not contain dots" : kLabel;
 }
 
 std::string dns1123_subdomain_problem(std::string_view name) {
@@ -73,12 +83,19 @@ std::string path_segment_problem(std::string_view name) {
     return "";
 }
 
+std::string config_key_problem(std::string_view key) {
+    if (key.size() > 253) return too_long(253);
+    const bool plain = std::ranges::all_of(key, [](char c) { return alnum(c) || c == '-' || c == '_' || c == '.'; });
+    return !key.empty() && plain ? "" : kConfigKey;
+}
+
 std::string label_value_problem(std::string_view value) {
     if (value.size() > 63) return too_long(63);
     return value.empty() || loose(value) ? "" : kLabelValue;
 }
 
 std::string qualified_name_problem(std::string_view name) {
+    if (std::ranges::count(name, '/') > 1) return kLabelKey;
     const std::size_t slash = name.find('/');
     if (slash != std::string_view::npos) {
         const std::string problem = dns1123_subdomain_problem(name.substr(0, slash));

@@ -37,12 +37,41 @@ std::optional<Continue> decode(const std::string& text) {
 }
 
 ApiError too_large(std::uint64_t wanted, std::uint64_t current) {
-    ApiError error{504, "Timeout",
-                   "Too large resource version: " + std::to_string(wanted) + ", current: " + std::to_string(current),
-                   Json::object(), 1};
+    ApiError error{
+        504, "Timeout",
+        "Timeout: Too large resource version: " + std::to_string(wanted) + ", current: " + std::to_string(current),
+        Json::object(), 1};
     const Json cause = {{"reason", "ResourceVersionTooLarge"}, {"message", "Too large resource version"}};
     error.details["causes"] = Json::array({cause});
     return error;
+}
+
+/// apimachinery pkg/apis/meta/internalversion/validation.
+FieldErrors list_option_errors(const QueryParams& query) {
+    const std::string match = query.get("resourceVersionMatch");
+    const std::string version = query.get("resourceVersion");
+    FieldErrors errors;
+    if (!match.empty()) {
+        if (version.empty()) {
+            errors.push_back(forbidden_field("resourceVersionMatch",
+                                             "resourceVersionMatch is forbidden unless resourceVersion is provided"));
+        }
+        if (!query.get("continue").empty()) {
+            errors.push_back(
+                forbidden_field("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"));
+        }
+        if (match != "Exact" && match != "NotOlderThan") {
+            errors.push_back(unsupported_field("resourceVersionMatch", quote(match), {"Exact", "NotOlderThan", ""}));
+        }
+        if (match == "Exact" && version == "0") {
+            errors.push_back(forbidden_field("resourceVersionMatch",
+                                             "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""));
+        }
+    }
+    if (query.has("sendInitialEvents")) {
+        errors.push_back(forbidden_field("sendInitialEvents", "sendInitialEvents is forbidden for list"));
+    }
+    return errors;
 }
 
 }  // namespace
@@ -56,6 +85,23 @@ Outcome<std::optional<std::uint64_t>> parse_version(const std::string& text) {
                                            ": strconv.ParseUint: parsing " + quote(text) + ": invalid syntax"));
     }
     return std::optional<std::uint64_t>(value);
+}
+
+Outcome<std::optional<std::int64_t>> parse_number(const std::string& text) {
+    if (text.empty()) return std::optional<std::int64_t>();
+    std::int64_t value = 0;
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size()) {
+        return std::unexpected(bad_request("strconv.ParseInt: parsing " + quote(text) + ": invalid syntax"));
+    }
+    return std::optional<std::int64_t>(value);
+}
+
+ApiError unreadable_version(const std::string& text) {
+    return {500, "",
+            "resourceVersion: Invalid value: " + quote(text) + ": strconv.ParseUint: parsing " + quote(text) +
+                ": invalid syntax",
+            nullptr, std::nullopt};
 }
 
 Json Reads::render(const Request& request, const Json& object) const {
@@ -75,11 +121,16 @@ Json Reads::render(const Request& request, const Json& object) const {
     }
 }
 
-Outcome<Reply> Reads::get(const Request& request) const {
+asio::awaitable<Outcome<Reply>> Reads::get(const Request& request) {
     const ResourceInfo& info = *request.resource;
+    const auto wanted = parse_version(request.query.get("resourceVersion"));
+    if (!wanted) co_return std::unexpected(unreadable_version(request.query.get("resourceVersion")));
+    if (*wanted && !co_await wait_for_version(**wanted, request.stop)) {
+        co_return std::unexpected(too_large(**wanted, cluster_.storage.version()));
+    }
     const Object object = cluster_.storage.get(info.storage, request.ns, request.info.name);
-    if (!object) return std::unexpected(not_found(info.group, info.resource, request.info.name));
-    return reply(200, render(request, to_view(info, *object)));
+    if (!object) co_return std::unexpected(not_found(info.group, info.resource, request.info.name));
+    co_return reply(200, render(request, to_view(info, *object)));
 }
 
 Outcome<Reads::Filter> Reads::filter_of(const Request& request) const {
@@ -91,13 +142,11 @@ Outcome<Reads::Filter> Reads::filter_of(const Request& request) const {
     supported.emplace_back("metadata.name");
     if (request.resource->namespaced) supported.emplace_back("metadata.namespace");
     if (const std::string unknown = fields->unsupported(supported); !unknown.empty()) {
-        if (request.resource->custom) {
+        if (request.resource->custom || !request.resource->selectable_fields.empty()) {
             return std::unexpected(bad_request("field label not supported: " + unknown));
         }
-        return std::unexpected(bad_request(
-            "Unable to find " + quote(request.resource->api_version() + ", Resource=" + request.resource->resource) +
-            " that match label selector " + quote(request.query.get("labelSelector")) + ", field selector " +
-            quote(request.query.get("fieldSelector")) + ": field label not supported: " + unknown));
+        return std::unexpected(bad_request(quote(unknown) + " is not a known field selector: only \"metadata.name\"" +
+                                           (request.resource->namespaced ? ", \"metadata.namespace\"" : "")));
     }
     return Filter{std::move(*labels), std::move(*fields)};
 }
@@ -151,23 +200,15 @@ asio::awaitable<Outcome<Reply>> Reads::list(const Request& request) {
     const ResourceInfo& info = *request.resource;
     const auto filter = filter_of(request);
     if (!filter) co_return std::unexpected(filter.error());
-    const auto limit = parse_version(request.query.get("limit"));
-    const auto wanted = parse_version(request.query.get("resourceVersion"));
-    if (!limit || !wanted) co_return std::unexpected(!limit ? limit.error() : wanted.error());
+    const auto limit = parse_number(request.query.get("limit"));
+    if (!limit) co_return std::unexpected(limit.error());
     const std::string match = request.query.get("resourceVersionMatch");
     const std::string token = request.query.get("continue");
-    if (!match.empty() && match != "Exact" && match != "NotOlderThan") {
-        co_return std::unexpected(
-            invalid("meta.k8s.io", "ListOptions", "",
-                    {unsupported_field("resourceVersionMatch", quote(match), {"Exact", "NotOlderThan", ""})}));
-    }
-    if (!match.empty() && !*wanted) {
-        co_return std::unexpected(
-            invalid("meta.k8s.io", "ListOptions", "",
-                    {forbidden_field("resourceVersionMatch",
-                                     "resourceVersionMatch is forbidden unless resourceVersion is provided")}));
-    }
-    const std::size_t page = limit->value_or(0);
+    const FieldErrors errors = list_option_errors(request.query);
+    if (!errors.empty()) co_return std::unexpected(invalid("meta.k8s.io", "ListOptions", "", errors));
+    const auto wanted = parse_version(request.query.get("resourceVersion"));
+    if (!wanted) co_return std::unexpected(wanted.error());
+    const auto page = static_cast<std::size_t>(std::max<std::int64_t>(limit->value_or(0), 0));
     std::uint64_t version = cluster_.storage.version();
     std::vector<Object> objects;
     std::optional<Continue> after;

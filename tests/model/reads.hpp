@@ -22,7 +22,8 @@ class Reads {
     Reads(Cluster& cluster, kube::Signal& changed, WatchOptions options)
         : cluster_(cluster), changed_(changed), options_(options) {}
 
-    Outcome<Reply> get(const Request& request) const;
+    /// Not older than the resourceVersion of the request, if there is one.
+    boost::asio::awaitable<Outcome<Reply>> get(const Request& request);
     boost::asio::awaitable<Outcome<Reply>> list(const Request& request);
     /// Streams until the time-out, a stop, or the client goes away. An error means that nothing was sent yet.
     boost::asio::awaitable<Outcome<void>> watch(const Request& request, kube::HttpResponseWriter& writer,
@@ -52,5 +53,9 @@ class Reads {
 
 /// A resourceVersion parameter: nothing when absent, an error when not a number.
 Outcome<std::optional<std::uint64_t>> parse_version(const std::string& text);
+/// What a get and a watch answer to one that is not a number: a real API server takes it for a failure of its own.
+ApiError unreadable_version(const std::string& text);
+/// Another numeric parameter, which may be negative.
+Outcome<std::optional<std::int64_t>> parse_number(const std::string& text);
 
 }  // namespace model

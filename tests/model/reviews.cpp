@@ -23,8 +23,10 @@ Access access_of(const Json& spec) {
 Outcome<Json> access_review(const ResourceInfo& info, Json body, const UserInfo& user, const std::string& ns,
                             const Storage& storage) {
     const Json* spec = find_at(body, {"spec"});
-    const std::string name = string_at(body, {"metadata", "name"});
     FieldErrors errors;
+    Json meta = body.value("metadata", Json::object());
+    if (info.kind == "LocalSubjectAccessReview") meta.erase("namespace");
+    if (!meta.empty()) errors.push_back(invalid_field("metadata", meta.dump(), "must be empty"));
     const bool resource = spec != nullptr && find_at(*spec, {"resourceAttributes"}) != nullptr;
     const bool path = spec != nullptr && find_at(*spec, {"nonResourceAttributes"}) != nullptr;
     if (resource && path) {
@@ -46,11 +48,13 @@ Outcome<Json> access_review(const ResourceInfo& info, Json body, const UserInfo&
             errors.push_back(invalid_field("spec.user", "\"\"", "at least one of user or group must be specified"));
         }
     }
-    if (!errors.empty()) return std::unexpected(invalid(info.group, "", name, errors));
-    Access access = access_of(*spec);
-    if (info.kind == "LocalSubjectAccessReview" && access.ns != ns) {
-        return std::unexpected(bad_request("spec.resourceAttributes.namespace must match namespace: " + ns));
+    const std::string asked = spec != nullptr ? string_at(*spec, {"resourceAttributes", "namespace"}) : "";
+    if (info.kind == "LocalSubjectAccessReview" && asked != ns) {
+        errors.push_back(
+            invalid_field("spec.resourceAttributes.namespace", quote(asked), "must match metadata.namespace"));
     }
+    if (!errors.empty()) return std::unexpected(invalid(info.group, "", "", errors));
+    const Access access = access_of(*spec);
     const Decision decision = authorize(storage, subject, access);
     Json status = {{"allowed", decision.allowed}};
     if (!decision.reason.empty()) status["reason"] = decision.reason;

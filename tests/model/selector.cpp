@@ -1,6 +1,9 @@
 #include "tests/model/selector.hpp"
 
+#include "tests/model/names.hpp"
+
 #include <algorithm>
+#include <charconv>
 #include <optional>
 
 namespace model {
@@ -31,12 +34,28 @@ std::vector<std::string_view> terms_of(std::string_view text) {
     return out;
 }
 
-bool valid_token(std::string_view token, bool key) {
-    if (token.empty()) return !key;
-    return token.size() <= 317 && std::ranges::all_of(token, [key](char c) {
-               return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                      c == '_' || c == '.' || (key && c == '/');
-           });
+std::optional<long long> integer(std::string_view text) {
+    long long value = 0;
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (text.empty() || parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size()) return std::nullopt;
+    return value;
+}
+
+/// What is wrong with a requirement, in upstream's words (apimachinery labels.NewRequirement).
+std::string requirement_problem(const std::string& key, const std::vector<std::string>& values, bool compares) {
+    for (const std::string& value : values) {
+        if (compares && !integer(value)) {
+            return "values[0]: Invalid value: " + quote(value) +
+                   ": for 'Gt', 'Lt' operators, the value must be an integer";
+        }
+        if (const std::string problem = label_value_problem(value); !problem.empty()) {
+            return "values[0][" + key + "]: Invalid value: " + quote(value) + ": " + problem;
+        }
+    }
+    if (const std::string problem = qualified_name_problem(key); !problem.empty()) {
+        return "<nil>: Invalid value: " + quote(key) + ": " + problem;
+    }
+    return "";
 }
 
 struct SetTerm {
@@ -86,16 +105,22 @@ Outcome<LabelSelector> LabelSelector::parse(std::string_view text) {
             requirement.key = trim(term.substr(0, equal));
             requirement.op = Operator::in;
             requirement.values.emplace_back(trim(term.substr(equal + width)));
+        } else if (const std::size_t compare = term.find_first_of("<>"); compare != std::string_view::npos) {
+            requirement.key = trim(term.substr(0, compare));
+            requirement.op = term[compare] == '>' ? Operator::greater : Operator::less;
+            requirement.values.emplace_back(trim(term.substr(compare + 1)));
         } else if (term.starts_with('!')) {
             requirement.key = trim(term.substr(1));
             requirement.op = Operator::absent;
         } else {
             requirement.key = term;
         }
-        const bool values_ok = std::ranges::all_of(requirement.values, [](auto& v) { return valid_token(v, false); });
-        if (!valid_token(requirement.key, true) || !values_ok) {
-            return std::unexpected(bad_request("unable to parse requirement: " + quote(term)));
+        if (!requirement.values.empty() && requirement.values.front().starts_with('=')) {
+            return std::unexpected(bad_request("unable to parse requirement: found '=', expected: identifier"));
         }
+        const bool compares = requirement.op == Operator::greater || requirement.op == Operator::less;
+        const std::string problem = requirement_problem(requirement.key, requirement.values, compares);
+        if (!problem.empty()) return std::unexpected(bad_request("unable to parse requirement: " + problem));
         selector.requirements_.push_back(std::move(requirement));
     }
     return selector;
@@ -146,8 +171,14 @@ bool LabelSelector::matches(const Json& object) const {
                 return there && contains(requirement.values, value->get<std::string>());
             case Operator::not_in:
                 return !there || !contains(requirement.values, value->get<std::string>());
+            case Operator::greater:
+            case Operator::less:
+                break;
         }
-        return false;
+        const auto left = there ? integer(value->get<std::string>()) : std::nullopt;
+        const auto right = requirement.values.empty() ? std::nullopt : integer(requirement.values.front());
+        if (!left || !right) return false;
+        return requirement.op == Operator::greater ? *left > *right : *left < *right;
     });
 }
 

@@ -22,7 +22,7 @@ class LabelSelector {
     bool empty() const { return requirements_.empty(); }
 
   private:
-    enum class Operator { in, not_in, exists, absent };
+    enum class Operator { in, not_in, exists, absent, greater, less };
     struct Requirement {
         std::string key;
         Operator op = Operator::exists;

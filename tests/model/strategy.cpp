@@ -1,5 +1,6 @@
 #include "tests/model/strategy.hpp"
 
+#include "tests/model/builtin_schema.hpp"
 #include "tests/model/names.hpp"
 #include "tests/model/pod_rules.hpp"
 #include "tests/model/schema.hpp"
@@ -70,9 +71,24 @@ FieldErrors validate_metadata(const ResourceInfo& info, const Json& object) {
     if (annotations_size > std::size_t{256} * 1024) {
         errors.push_back(too_long_field("metadata.annotations", std::size_t{256} * 1024));
     }
+    std::size_t index = 0;
     for (const std::string& finalizer : strings_at(object, {"metadata", "finalizers"})) {
+        const std::string path = "metadata.finalizers";
         if (const std::string problem = qualified_name_problem(finalizer); !problem.empty()) {
-            errors.push_back(invalid_field("metadata.finalizers", quote(finalizer), problem));
+            errors.push_back(invalid_field(path, quote(finalizer), problem));
+        } else if (!info.custom && finalizer.find('/') == std::string::npos && finalizer != "orphan" &&
+                   finalizer != "foregroundDeletion" && finalizer != "kubernetes") {
+            errors.push_back(invalid_field(path + "[" + std::to_string(index) + "]", quote(finalizer),
+                                           "name is neither a standard finalizer name nor is it fully qualified"));
+        }
+        ++index;
+    }
+    for (const Json& owner : array_at(object, {"metadata", "ownerReferences"})) {
+        for (const char* key : {"apiVersion", "kind", "name", "uid"}) {
+            if (!string_at(owner, {key}).empty()) continue;
+            const std::string path = std::string("metadata.ownerReferences.") + key;
+            const bool version = std::string_view(key) == "apiVersion";
+            errors.push_back(invalid_field(path, "\"\"", version ? "version must not be empty" : "must not be empty"));
         }
     }
     return errors;
@@ -136,12 +152,20 @@ Outcome<Json> decode_object(const ResourceInfo& info, Json object, std::vector<s
         return std::unexpected(
             bad_request("couldn't get version/kind; json parse error: the body must be a JSON object"));
     }
+    // Built-in kinds are decoded with the URL's kind as the default (apimachinery serializer/json).
+    for (const auto& [key, value] : {std::pair("kind", info.kind), std::pair("apiVersion", info.api_version())}) {
+        if (!info.custom && string_at(object, {key}).empty()) object[key] = value;
+    }
     const std::string kind = string_at(object, {"kind"});
     const std::string version = string_at(object, {"apiVersion"});
     if (kind.empty())
         return std::unexpected(bad_request("the object provided is unrecognized (must be of type " + info.kind +
                                            "): Object 'Kind' is missing in '" + object.dump() + "' (" + object.dump() +
                                            ")"));
+    if (info.custom && version == info.api_version() && kind != info.kind) {
+        return std::unexpected(invalid(info.group, kind, string_at(object, {"metadata", "name"}),
+                                       {invalid_field("kind", quote(kind), "must be " + info.kind)}));
+    }
     if (version != info.api_version()) {
         return std::unexpected(bad_request("the API version in the data (" + version +
                                            ") does not match the expected API version (" + info.api_version() + ")"));
@@ -153,6 +177,15 @@ Outcome<Json> decode_object(const ResourceInfo& info, Json object, std::vector<s
     }
     if (const Json* meta = find_at(object, {"metadata"}); meta != nullptr && !meta->is_object() && !meta->is_null()) {
         return std::unexpected(bad_request("json: cannot unmarshal into metadata: must be an object"));
+    }
+    if (info.custom) {
+        static const Json kMetadata = {
+            {"type", "object"}, {"properties", {{"metadata", (*builtin_schema("Secret"))["properties"]["metadata"]}}}};
+        Json metadata = {{"metadata", object.value("metadata", Json::object())}};
+        if (metadata["metadata"].is_object()) {
+            prune(kMetadata, metadata, unknown, false);
+            object["metadata"] = metadata["metadata"];
+        }
     }
     if (info.schema) {
         prune(*info.schema, object, unknown);

@@ -163,7 +163,7 @@ Json builtin_cells(const ResourceInfo& info, const Json& object, kube::WallTime 
         cells.push_back(string_at(object, {"type"}));
         cells.push_back(std::to_string(size("data")));
     } else if (info.kind == "ConfigMap") {
-        cells.push_back(std::to_string(size("data") + size("binaryData")));
+        cells.push_back(size("data") + size("binaryData"));
     } else if (info.kind == "Lease") {
         cells.push_back(string_at(object, {"spec", "holderIdentity"}));
     } else if (info.kind == "RoleBinding" || info.kind == "ClusterRoleBinding") {

@@ -66,16 +66,19 @@ asio::awaitable<Outcome<void>> Reads::watch(const Request& request, kube::HttpRe
     const auto filter = filter_of(request);
     if (!filter) co_return std::unexpected(filter.error());
     const auto wanted = parse_version(request.query.get("resourceVersion"));
-    const auto seconds = parse_version(request.query.get("timeoutSeconds"));
-    if (!wanted || !seconds) co_return std::unexpected(!wanted ? wanted.error() : seconds.error());
+    const auto seconds = parse_number(request.query.get("timeoutSeconds"));
+    if (!seconds) co_return std::unexpected(seconds.error());
+    if (!wanted) co_return std::unexpected(unreadable_version(request.query.get("resourceVersion")));
     const bool bookmarks = truthy(request.query.get("allowWatchBookmarks"));
     const bool initial_events = truthy(request.query.get("sendInitialEvents"));
     const std::string match = request.query.get("resourceVersionMatch");
     if (request.query.has("sendInitialEvents") && match != "NotOlderThan") {
-        co_return std::unexpected(
-            invalid("meta.k8s.io", "ListOptions", "",
-                    {forbidden_field("resourceVersionMatch",
-                                     "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")}));
+        FieldErrors errors = {forbidden_field(
+            "resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")};
+        if (!match.empty()) {
+            errors.push_back(unsupported_field("resourceVersionMatch", quote(match), {"NotOlderThan"}));
+        }
+        co_return std::unexpected(invalid("meta.k8s.io", "ListOptions", "", errors));
     }
     if (!request.query.has("sendInitialEvents") && !match.empty()) {
         co_return std::unexpected(invalid("meta.k8s.io", "ListOptions", "",
@@ -86,7 +89,7 @@ asio::awaitable<Outcome<void>> Reads::watch(const Request& request, kube::HttpRe
 
     const kube::SteadyTime started = cluster_.clock.steady_now();
     const kube::Duration life = *seconds && **seconds > 0
-                                    ? std::chrono::seconds(std::min<std::uint64_t>(**seconds, 86400))
+                                    ? std::chrono::seconds(std::min<std::int64_t>(**seconds, 86400))
                                     : options_.default_timeout;
     const kube::SteadyTime deadline = started + life;
     // One every interval, and one shortly before the end where there is time for it.

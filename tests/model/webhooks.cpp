@@ -119,6 +119,7 @@ WebhookAnswer read_answer(const Webhook& webhook, bool mutating, const std::stri
         out.call_error = std::move(why);
         return out;
     };
+    if (status == 404) return unusable("failed to call webhook: the server could not find the requested resource");
     if (status != 200) {
         return unusable(
             "failed to call webhook: an error on the server (\"unknown\") has prevented the request from "
@@ -151,7 +152,7 @@ WebhookAnswer read_answer(const Webhook& webhook, bool mutating, const std::stri
     const bool has_patch = patch != nullptr && patch->is_string() && !patch->get<std::string>().empty();
     const std::string patch_type = string_at(*response, {"patchType"});
     if (!mutating && (has_patch || !patch_type.empty())) {
-        return unusable("received invalid webhook response: webhook response.patch not allowed");
+        return unusable("received invalid webhook response: validating webhook may not return response.patch");
     }
     if (has_patch && patch_type != "JSONPatch") {
         return unusable(

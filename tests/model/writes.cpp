@@ -19,6 +19,12 @@ std::string error_group(const ResourceInfo& info) {
     return info.group == "events.k8s.io" ? "" : info.group;
 }
 
+/// Whether a PUT may leave out the resourceVersion (AllowUnconditionalUpdate of the registry's strategies).
+bool allows_unconditional_update(const ResourceInfo& info) {
+    return !info.custom && info.group != "coordination.k8s.io" && info.group != "admissionregistration.k8s.io" &&
+           info.group != "apiextensions.k8s.io";
+}
+
 /// Equal but for what a write always touches.
 bool same(Json a, Json b) {
     for (Json* one : {&a, &b}) {
@@ -106,10 +112,8 @@ asio::awaitable<Outcome<Reply>> Writes::create(Request& request) {
                             "sent on the request"));
         }
         meta["namespace"] = request.ns;
-    } else if (!body_ns.empty()) {
-        co_return std::unexpected(
-            bad_request("the namespace of the provided object does not match the namespace sent "
-                        "on the request"));
+    } else {
+        meta.erase("namespace");
     }
     if (!string_at(meta, {"resourceVersion"}).empty()) {
         ApiError error = internal_error("");
@@ -147,6 +151,7 @@ asio::awaitable<Outcome<Reply>> Writes::create(Request& request) {
     }
     if (!errors.empty()) co_return std::unexpected(invalid(error_group(info), info.kind, name, errors));
     for (const std::string& finalizer : strings_at(stored, {"metadata", "finalizers"})) {
+        if (!info.custom) break;  // an error there
         if (finalizer.find('/') != std::string::npos) continue;
         request.warnings.push_back(
             "metadata.finalizers: " + quote(finalizer) +
@@ -179,12 +184,17 @@ asio::awaitable<Outcome<Reply>> Writes::change(Request& request, Change wanted, 
         Json object = std::move(*changed);
         const std::string version = string_at(*existing, {"metadata", "resourceVersion"});
         const std::string sent_version = string_at(object, {"metadata", "resourceVersion"});
+        if (!sent_version.empty() && sent_version.find_first_not_of("0123456789") != std::string::npos) {
+            co_return std::unexpected(ApiError{500, "",
+                                               "strconv.ParseUint: parsing " + quote(sent_version) + ": invalid syntax",
+                                               nullptr, std::nullopt});
+        }
         // A patch starts from the current version, so another one was put there by the client on purpose.
         if (!sent_version.empty() && sent_version != version) {
             co_return std::unexpected(modified(info.group, info.resource, name));
         }
         set_defaults(info, object);
-        AdmissionAttributes admitted = attributes(request, "UPDATE", options_kind);
+        AdmissionAttributes admitted = attributes(request, "UPDATE", "UpdateOptions");  // of patches, too
         admitted.object = object;
         admitted.old_object = view;
         auto mutated = co_await admission_.mutate(admitted, request.warnings);
@@ -217,11 +227,14 @@ asio::awaitable<Outcome<Reply>> Writes::change(Request& request, Change wanted, 
         const bool ended = !string_at(stored, {"metadata", "deletionTimestamp"}).empty() &&
                            array_at(stored, {"metadata", "finalizers"}).empty() &&
                            !array_at(*existing, {"metadata", "finalizers"}).empty();
-        const Object put = cluster_.storage.put(info.storage, request.ns, name, std::move(stored));
         if (ended) {
+            // The change itself is never stored: watchers see the removal of what was there.
             cluster_.storage.remove(info.storage, request.ns, name);
             cluster_.finish_namespace(request.ns);
+            stored["metadata"]["resourceVersion"] = version;
+            co_return reply(200, to_view(info, stored));
         }
+        const Object put = cluster_.storage.put(info.storage, request.ns, name, std::move(stored));
         co_return reply(200, to_view(info, *put));
     }
     co_return std::unexpected(modified(info.group, info.resource, request.info.name));
@@ -258,7 +271,8 @@ asio::awaitable<Outcome<Reply>> Writes::update(Request& request) {
                                                 "precondition: " +
                                                 uid + ", UID in object meta: " + current));
         }
-        if (request.resource->custom && string_at(sent, {"metadata", "resourceVersion"}).empty()) {
+        if (!allows_unconditional_update(*request.resource) &&
+            string_at(sent, {"metadata", "resourceVersion"}).empty()) {
             return std::unexpected(
                 invalid(request.resource->group, request.resource->resource, request.info.name,
                         {invalid_field("metadata.resourceVersion", "0", "must be specified for an update")}));
@@ -270,8 +284,23 @@ asio::awaitable<Outcome<Reply>> Writes::update(Request& request) {
 
 Outcome<Json> Writes::decode_patch_result(Request& request, Json patched, const std::string& shown) {
     std::vector<std::string> unknown;
+    const std::string name = string_at(patched, {"metadata", "name"});
+    if (!name.empty() && name != request.info.name) {
+        return std::unexpected(bad_request("the name of the object (" + name +
+                                           ") does not match the name on the URL (" + request.info.name + ")"));
+    }
     auto decoded = decode_object(*request.resource, std::move(patched), unknown);
-    if (!decoded) return decoded;
+    if (!decoded) {
+        if (request.resource->custom) return decoded;
+        // Upstream knows the kind no more than below.
+        const std::string& message = decoded.error().message;
+        const std::string prefix = " cannot be handled as a " + request.resource->kind + ": ";
+        const std::size_t end = message.find(prefix);
+        return std::unexpected(
+            invalid("", "", "",
+                    {invalid_field("patch", quote(shown),
+                                   end == std::string::npos ? message : message.substr(end + prefix.size()))}));
+    }
     if (auto problem = report_unknown(request, unknown)) {
         if (request.query.get("fieldValidation") != "Strict" || unknown.empty()) return std::unexpected(*problem);
         // Upstream knows neither kind nor name at this point.
@@ -288,6 +317,11 @@ asio::awaitable<Outcome<Reply>> Writes::patch(Request& request) {
     if (type == "application/apply-patch+yaml" || type == "application/apply-patch+cbor") {
         co_return std::unexpected(unsupported_media_type(
             "the model API server does not implement server-side apply; use client-side apply or another patch type"));
+    }
+    const bool known = strategic || type == "application/merge-patch+json" || type == "application/json-patch+json";
+    if (!known && !request.resource->custom) {
+        co_return std::unexpected(
+            ApiError{415, "UnsupportedMediaType", "415: Unsupported Media Type", Json::object(), std::nullopt});
     }
     if ((strategic && request.resource->custom) ||
         (!strategic && type != "application/merge-patch+json" && type != "application/json-patch+json")) {

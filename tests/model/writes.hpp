@@ -31,6 +31,7 @@ class Writes {
         std::optional<long long> grace;
         std::string uid;
         std::string resource_version;
+        bool dry_run = false;
     };
 
     boost::asio::awaitable<Outcome<Reply>> change(Request& request, Change wanted, std::string options_kind);
