@@ -32,7 +32,7 @@ asio::awaitable<void> dials() {
     const auto clock = make_system_clock(executor);
     const KeyPair served = make_pair({"webhook.test.svc"});
     const KeyPair other = make_pair({"webhook.test.svc"});
-    const auto context = *make_tls_server_context(
+    auto context = *make_tls_server_context(
         {.certificate_pem = served.certificate_pem, .key_pem = served.key_pem, .client_ca_pem = {}});
     auto listener = make_tcp_listener(executor, *clock, "127.0.0.1", 0, [context] { return context; });
     const unsigned short port = (*listener)->port();
