@@ -150,6 +150,8 @@ class App {
         client.path_prefix = config->path_prefix;
         client.seed = std::random_device()();
         client.observer = request_metrics_.get();
+        client.qps = options_.kube_api_qps;
+        client.burst = options_.kube_api_burst;
         client_ = std::make_unique<kube::Client>(transport, *clock_, client, credentials);
         std::random_device random;
         events_ =
@@ -161,6 +163,7 @@ class App {
         recording_.spawn("events", events_->run(event_stop_.get_token()));
         if (!options_.leader_elect) return {};
         // A client of its own, so that no queue of slow requests stands before a renewal.
+        client.qps = 0;
         election_client_ = std::make_unique<kube::Client>(transport, *clock_, client, credentials);
         std::ostringstream identity;
         identity << instance_name() << '_' << std::hex << random() << random();

@@ -48,6 +48,8 @@ class Controller {
     /// One worker; spawn as many as should run side by side. After `stop` no further key is taken, and the reconcile
     /// under way goes on to its end, or to `abort`.
     boost::asio::awaitable<void> work(std::stop_token stop, std::stop_token abort);
+    /// One worker whose running reconcile is told to stop, too.
+    boost::asio::awaitable<void> work(std::stop_token stop) { return work(stop, stop); }
 
   private:
     boost::asio::awaitable<Result<ReconcileResult>> guarded(std::string key, std::stop_token stop);
