@@ -18,9 +18,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-/// How long reconciles may go on after a stop, of the 30 s that Kubernetes gives a process.
-constexpr kube::Duration kDrainTime = std::chrono::seconds(10);
-
 /// The characters that Kubernetes itself uses for generated names: no vowels, nothing that looks like another.
 std::string random_suffix() {
     static constexpr std::string_view kAlphabet = "bcdfghjklmnpqrstvwxz2456789";
@@ -210,7 +207,6 @@ std::string Operator::running() const {
 asio::awaitable<kube::Result<void>> Operator::run(std::stop_token stop) {
     Parts& p = *parts_;
     std::stop_source cache_stop;
-    std::stop_source abort;
     p.caches.spawn("debugpolicies", p.policy_reflector.run(cache_stop.get_token()));
     p.caches.spawn("namespaces", p.namespace_reflector.run(cache_stop.get_token()));
     auto synced = co_await kube::wait_for_sync(p.clock, {&p.policy_reflector, &p.namespace_reflector},
@@ -228,9 +224,11 @@ asio::awaitable<kube::Result<void>> Operator::run(std::stop_token stop) {
         kube::log::info("operator", "caches are synced; reconciling",
                         {{"requests", p.requests.size()}, {"policies", p.policies.size()}});
         p.begin_leading();
+        // After a stop what is begun is finished, so that no write is under way when the Lease is given back.
+        const auto lost = p.options.election == nullptr ? std::stop_token() : p.options.election->lost();
         for (int i = 0; i < p.options.max_concurrent_reconciles; ++i)
-            p.workers.spawn("worker", p.controller.work(stop, abort.get_token()));
-        p.workers.spawn("policy worker", p.policy_controller.work(stop, abort.get_token()));
+            p.workers.spawn("worker", p.controller.work(stop, lost));
+        p.workers.spawn("policy worker", p.policy_controller.work(stop, lost));
         if (p.options.sync_period > kube::Duration::zero()) {
             p.workers.spawn("resync",
                             kube::run_resync(p.clock, p.requests, p.options.sync_period, p.options.seed + 6, stop));
@@ -238,13 +236,6 @@ asio::awaitable<kube::Result<void>> Operator::run(std::stop_token stop) {
                             kube::run_resync(p.clock, p.policies, p.options.sync_period, p.options.seed + 7, stop));
         }
     }
-    // After a stop what is begun is finished, so that no write is under way when the Lease is given back; but not for
-    // ever, and not without the leadership.
-    std::unique_ptr<kube::Timer> limit;
-    const std::stop_callback on_stop(
-        stop, [&] { limit = p.clock.call_after(kDrainTime, [&abort] { abort.request_stop(); }); });
-    std::stop_callback on_lost(p.options.election != nullptr ? p.options.election->lost() : std::stop_token(),
-                               [&abort] { abort.request_stop(); });
     co_await p.workers.join();
     co_await p.follower.stop();
     cache_stop.request_stop();

@@ -26,6 +26,7 @@ constexpr kube::Duration kPatience = std::chrono::minutes(40);
 /// Watched on after everything has ended, for what comes late; longer where connections may still be found dead.
 constexpr kube::Duration kAftermath = std::chrono::seconds(5);
 constexpr kube::Duration kLongAftermath = std::chrono::seconds(90);
+constexpr kube::Duration kShutdownTime = std::chrono::seconds(30);
 constexpr kube::Duration kRestartDelay = std::chrono::seconds(1);
 constexpr int kCreateAttempts = 8;
 /// Handlers that may run at one moment; more is a circle that no clock ends.
@@ -49,6 +50,7 @@ class World {
         std::chrono::microseconds wall_offset{0};
         std::unique_ptr<kube::Timer> restart;
         std::unique_ptr<kube::Timer> thaw;
+        std::unique_ptr<kube::Timer> overtime;
     };
 
     void note(const std::string& text);
@@ -365,6 +367,11 @@ void World::carry_out(const Event& event) {
             break;
         case Kind::terminate:
             replica->process->terminate();
+            // As its own limit would, and the kubelet after it.
+            replica->overtime = clock_.call_after(kShutdownTime, [this, which = event.which, name] {
+                const auto& process = replicas_[static_cast<std::size_t>(which)].process;
+                if (process && process->name() == name) end(which, "overtime:");
+            });
             break;
         case Kind::freeze:
             replica->frozen = true;
