@@ -324,7 +324,7 @@ void Checks::at_rest() {
     for (const auto& [uid, request] : requests_) {
         const Json& status = request.object->contains("status") ? request.object->at("status") : Json::object();
         const std::string phase = string_at(status, {"phase"});
-        if (is_terminal_word(phase)) ++ended;
+        if (!request.terminal_phase.empty()) ++ended;
         if (request.overwritten) ++ended;  // may be judged, and counted, once more
         if (request.deleted || request.overwritten) continue;
         if (is_terminal_word(phase)) ++ended_and_kept;

@@ -55,6 +55,17 @@ class Planner {
         plan_.events.push_back(event);
         return plan_.events.back();
     }
+    /// Moves a fault to where something is being done, more often than not: most of the time nothing happens.
+    Event& amid_work(Event& event) {
+        if (!chance(60)) return event;
+        std::vector<kube::Duration> creations;
+        for (const Event& other : plan_.events) {
+            if (other.kind == Kind::create || other.kind == Kind::recreate) creations.push_back(other.at);
+        }
+        const auto index = static_cast<std::size_t>(number(0, static_cast<std::int64_t>(creations.size()) - 1));
+        event.at = creations[index] + milliseconds(number(0, 3000));
+        return event;
+    }
     int request() { return static_cast<int>(number(0, kRequests - 1)); }
     int pod() { return static_cast<int>(number(0, kPods - 1)); }
     int replica() { return static_cast<int>(number(0, plan_.replicas - 1)); }
@@ -93,7 +104,7 @@ class Planner {
     }
 
     void window(Kind kind, std::int64_t amount, std::int64_t longest) {
-        Event& event = add(kind, 0);
+        Event& event = amid_work(add(kind, 0));
         event.amount = amount;
         event.lasts = milliseconds(number(100, longest));
         event.percent = static_cast<int>(pick({10, 30, 60, 100}));
@@ -104,16 +115,16 @@ class Planner {
             case 0:
             case 1:
             case 2:
-                add(Kind::crash, replica()).amount = number(0, 400);
+                amid_work(add(Kind::crash, replica())).amount = number(0, 400);
                 break;
             case 3:
-                add(Kind::terminate, replica());
+                amid_work(add(Kind::terminate, replica()));
                 break;
             case 4:
                 if (may_freeze_) {
-                    add(Kind::freeze, replica()).lasts = milliseconds(number(100, 30000));
+                    amid_work(add(Kind::freeze, replica())).lasts = milliseconds(number(100, 30000));
                 } else {
-                    add(Kind::partition, replica()).lasts = milliseconds(number(100, 40000));
+                    amid_work(add(Kind::partition, replica())).lasts = milliseconds(number(100, 40000));
                 }
                 break;
             case 5:
@@ -121,7 +132,7 @@ class Planner {
                 break;
             case 6:
             case 7:
-                add(Kind::cut, replica()).amount = chance(50) ? number(1, 3000) : number(1, 60000);
+                amid_work(add(Kind::cut, replica())).amount = chance(50) ? number(1, 3000) : number(1, 60000);
                 break;
             case 8:
                 if (may_freeze_) {
@@ -132,9 +143,9 @@ class Planner {
                 break;
             case 9:
                 if (may_freeze_) {
-                    add(Kind::freeze, replica()).lasts = milliseconds(number(100, 30000));
+                    amid_work(add(Kind::freeze, replica())).lasts = milliseconds(number(14000, 30000));
                 } else {
-                    add(Kind::stall, replica()).lasts = milliseconds(number(100, 30000));
+                    amid_work(add(Kind::stall, replica())).lasts = milliseconds(number(100, 30000));
                 }
                 break;
             case 10:

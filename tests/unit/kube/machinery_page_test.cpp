@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <regex>
@@ -31,6 +32,16 @@ std::set<std::string> all_tests() {
             names.insert((*at)[1].str() + "." + (*at)[2].str());
             names.insert((*at)[1].str() + ".*");
         }
+    }
+    // One test for each script, named like its file.
+    for (const auto& entry : std::filesystem::directory_iterator(kRoot / "tests" / "conformance" / "scripts")) {
+        std::string name;
+        bool is_first = true;
+        for (const char c : entry.path().stem().string()) {
+            if (c != '_') name += is_first ? static_cast<char>(std::toupper(static_cast<unsigned char>(c))) : c;
+            is_first = c == '_';
+        }
+        names.insert("Conformance." + name);
     }
     return names;
 }
