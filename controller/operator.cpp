@@ -123,7 +123,8 @@ struct Operator::Parts {
             queue.add(key, requests.priority());
         });
         policies.on_change([this](const std::string& key, const auto&, const auto&) {
-            if (is_leading) count_policies();
+            if (!is_leading) return;  // nobody takes from a standby's queue
+            count_policies();
             policy_queue.add(key, policies.priority());
         });
     }
@@ -136,6 +137,7 @@ struct Operator::Parts {
             metrics.request_moved(request->ns, "", std::string(to_string(request->phase)));
         }
         count_policies();
+        for (const auto& cached : policies.list()) policy_queue.add(cached->policy->name());
         reconciler.begin();
     }
 

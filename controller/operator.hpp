@@ -27,7 +27,7 @@ struct OperatorOptions {
     std::string ns = "endoscope-system";  ///< Where its Secrets live, and where nothing is ever injected.
     int max_concurrent_reconciles = 16;
     std::size_t most_pod_watches = PodFollower::kMostWatches;
-    kube::WebhookObserver* webhooks = nullptr;  ///< Outlives the operator.
+    kube::WebhookObserver* webhooks = nullptr;            ///< Outlives the operator.
     kube::Duration sync_limit = std::chrono::minutes(2);  ///< For the first complete caches; then `run` fails.
     kube::Duration sync_period{};                         ///< See `kube::run_resync`; 0 = never. Requests and policies.
     kube::Duration reconcile_timeout{};                   ///< See `kube::ControllerOptions`.

@@ -24,6 +24,8 @@ constexpr kube::Duration kWindow = std::chrono::seconds(10);
 /// A process that asks more than this in ten seconds runs in a circle.
 constexpr std::size_t kMostCalls = 3000;
 constexpr std::size_t kMostConnections = 80;
+/// Four watches, one or two for each Pod, and what is kept for the next requests.
+constexpr std::size_t kMostConnectionsAtRest = 40;
 /// From 5 ms doubled each time, so many failures of one key fit into ten seconds.
 constexpr std::size_t kMostFailures = 12;
 
@@ -52,7 +54,8 @@ bool is_terminal_word(const std::string& phase) {
 
 }  // namespace
 
-Checks::Checks(kube::test::ManualClock& clock, model::Cluster& cluster) : clock_(clock), cluster_(cluster) {
+Checks::Checks(kube::test::ManualClock& clock, model::Cluster& cluster, bool several_replicas)
+    : clock_(clock), cluster_(cluster), changed_hands_(several_replicas) {
     cluster_.storage.on_change([this](const model::Change& change) { on_change(change); });
 }
 
@@ -228,7 +231,7 @@ void Checks::check_status(Request& request, const Json& status, bool tampered) {
             violated("a status claims what the Pod shows", says + ", but the Pod is there");
         // A process that finds a container, and other policies than allowed it, learns from the audit log alone what
         // allowed it.
-        if (claims_container && !restarted_ && string_at(status, {"policy", "name"}).empty())
+        if (claims_container && !changed_hands_ && string_at(status, {"policy", "name"}).empty())
             violated("the accepting policy is recorded", says);
     }
     if (phase == "Running" && rows.empty()) violated("a status claims what the Pod shows", says + " without a Pod");
@@ -284,7 +287,7 @@ void Checks::on_audit(std::string_view line) {
 
 void Checks::on_counted(double ended, bool whole) {
     counted_ += ended;
-    restarted_ = true;
+    changed_hands_ = true;
     if (!whole) counts_may_be_lost_ = true;
 }
 
@@ -316,6 +319,12 @@ std::string Checks::unsettled() const {
         text += request.key + " (" + string_at(*request.object, {"status", "phase"}) + ") ";
     }
     return text;
+}
+
+void Checks::at_rest(const std::string& process, double queued, std::size_t connections) {
+    if (queued > 0) violated("queues empty themselves", process + ": " + std::to_string(queued));
+    if (connections > kMostConnectionsAtRest)
+        violated("connections are bounded", process + " has " + std::to_string(connections) + " at rest");
 }
 
 void Checks::at_rest() {

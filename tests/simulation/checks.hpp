@@ -26,7 +26,7 @@ struct Violation {
 /// It never looks into the operator.
 class Checks {
   public:
-    Checks(kube::test::ManualClock& clock, model::Cluster& cluster);
+    Checks(kube::test::ManualClock& clock, model::Cluster& cluster, bool several_replicas);
     Checks(const Checks&) = delete;
     Checks& operator=(const Checks&) = delete;
 
@@ -52,6 +52,8 @@ class Checks {
     std::string unsettled() const;
     /// What must hold once everything has come to rest.
     void at_rest();
+    /// Likewise of one process.
+    void at_rest(const std::string& process, double queued, std::size_t connections);
 
   private:
     struct Request {
@@ -96,7 +98,7 @@ class Checks {
     std::map<std::string, std::string> allowed_by_;  ///< Request UID to policy, by the audit log.
     double counted_ = 0;
     bool counts_may_be_lost_ = false;
-    bool restarted_ = false;
+    bool changed_hands_ = false;  ///< Who follows a session may be another process than the one that began it.
     struct Recent {
         std::deque<kube::SteadyTime> times;
     };

@@ -27,6 +27,8 @@ struct Options {
     bool trace = false;
     bool no_shrink = false;
     std::uint64_t max_seconds = 0;
+    std::string sweep;
+    std::uint64_t stride = 1;
 };
 
 /// What a worker tells the parent at its end.
@@ -63,6 +65,18 @@ void report(const Plan& plan, const Outcome& outcome, bool with_shrinking) {
     std::fflush(stdout);
 }
 
+/// The plan of run `number`: of that seed, or, in a sweep, the plain one with one fault at that point.
+Plan plan_of(const Options& options, std::uint64_t number) {
+    if (options.sweep.empty()) return simulation::make_plan(options.first + number);
+    Plan plan = simulation::make_plain_plan();
+    const auto point = static_cast<std::int64_t>(options.first + number * options.stride);
+    const auto kind = options.sweep == "crash" ? simulation::Kind::crash : simulation::Kind::cut;
+    // Before the replica starts it can be told when to die, but has no connection yet.
+    const auto at = kind == simulation::Kind::crash ? kube::Duration() : std::chrono::milliseconds(510);
+    plan.events.insert(plan.events.begin(), {.at = at, .kind = kind, .which = 0, .amount = point});
+    return plan;
+}
+
 /// Every `jobs`th seed. The exit code: 0 or, at the first violation, 1.
 int work(const Options& options, unsigned number, int result) {
     const auto began = std::chrono::steady_clock::now();
@@ -72,7 +86,7 @@ int work(const Options& options, unsigned number, int result) {
         if (options.max_seconds > 0 &&
             std::chrono::steady_clock::now() - began > std::chrono::seconds(options.max_seconds))
             break;
-        const Plan plan = simulation::make_plan(options.first + i);
+        const Plan plan = plan_of(options, i);
         const Outcome outcome = simulation::run(plan, false);
         ++totals.seeds;
         totals.steps += outcome.steps;
@@ -162,6 +176,11 @@ int main(int argc, char** argv) {
     app.add_option("--jobs", options.jobs, "processes side by side")->capture_default_str();
     app.add_option("--max-seconds", options.max_seconds, "begin no further seed after so long; 0 = no limit");
     app.add_option("--seed", options.seed, "run this seed alone, exactly as it ran before");
+    app.add_option("--sweep", options.sweep,
+                   "instead of seeds: one plain life, killed after, or cut off in, run by run")
+        ->check(CLI::IsMember({"crash", "cut"}));
+    app.add_option("--stride", options.stride, "of a sweep: steps or bytes from one run to the next")
+        ->capture_default_str();
     app.add_option("--only", options.only, "with --seed: only these of its events")->delimiter(',');
     app.add_flag("--trace", options.trace, "with --seed: print all that happens");
     app.add_flag("--no-shrink", options.no_shrink, "report a failure as it is");

@@ -12,6 +12,8 @@ using std::chrono::milliseconds;
 
 constexpr int kRequests = 6;
 constexpr int kPods = 3;
+/// One whose request 0 is allowed, runs and ends.
+constexpr std::uint64_t kPlainSeed = 2;
 
 class Planner {
   public:
@@ -29,6 +31,9 @@ class Planner {
         for (int i = static_cast<int>(number(0, 3)); i > 0; --i) happen();
         const std::int64_t faults = chance(10) ? 0 : number(1, 8);
         for (std::int64_t i = 0; i < faults; ++i) go_wrong();
+        // A leader that sleeps through its lease in the middle of something is what fencing is about.
+        if (plan_.replicas > 1 && may_freeze_ && chance(60))
+            amid_work(add(Kind::freeze, replica())).lasts = milliseconds(number(15000, 35000));
         // By time, then by position: the sort itself need not be stable.
         std::vector<std::pair<kube::Duration, std::size_t>> order;
         for (std::size_t i = 0; i < plan_.events.size(); ++i) order.emplace_back(plan_.events[i].at, i);
@@ -196,6 +201,14 @@ kube::Duration Plan::end() const {
 
 Plan make_plan(std::uint64_t seed) {
     return Planner(seed).make();
+}
+
+Plan make_plain_plan() {
+    Plan plan;
+    plan.seed = kPlainSeed;
+    plan.most_latency = milliseconds(1);
+    plan.events = {{.at = milliseconds(800), .kind = Kind::create, .which = 0}};
+    return plan;
 }
 
 std::string describe(const Event& event) {

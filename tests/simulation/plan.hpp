@@ -65,6 +65,9 @@ struct Plan {
 /// The plan of a seed.
 Plan make_plan(std::uint64_t seed);
 
+/// A plan in which one request lives its whole life, for sweeps through it.
+Plan make_plain_plan();
+
 /// One line, e.g. "12.345s crash replica 0 after 17 steps".
 std::string describe(const Event& event);
 

@@ -97,7 +97,7 @@ World::World(const Plan& plan, bool with_trace)
                   const kube::TlsClientConfig&) -> kube::Result<std::shared_ptr<kube::Transport>> {
                return network_.transport(api_.context(), "kube-apiserver", "webhook");
            }),
-      checks_(clock_, api_.cluster()),
+      checks_(clock_, api_.cluster(), plan.replicas > 1),
       random_(plan.seed) {
     network_.set_latency(std::chrono::microseconds(100),
                          std::max<kube::Duration>(plan.most_latency, std::chrono::milliseconds(1)));
@@ -322,6 +322,7 @@ void World::carry_out(const Event& event) {
     const bool of_replica = event.kind >= Kind::crash && event.kind <= Kind::stall;
     Replica* const replica = of_replica ? &replicas_[static_cast<std::size_t>(event.which)] : nullptr;
     const std::string name = replica != nullptr && replica->process ? replica->process->name() : "";
+    if (event.kind == Kind::crash) replica->dies_after = event.amount;  // of its next life when there is none now
     if (replica != nullptr && name.empty()) return;
     switch (event.kind) {
         case Kind::create:
@@ -363,7 +364,6 @@ void World::carry_out(const Event& event) {
             after(event.lasts, [this] { put_webhooks(api_.cluster()); });
             break;
         case Kind::crash:
-            replica->dies_after = event.amount;
             break;
         case Kind::terminate:
             replica->process->terminate();
@@ -455,7 +455,10 @@ Outcome World::run() {
     if (!checks_.violation()) {
         for (std::size_t i = 0; i < replicas_.size(); ++i) {
             const auto& process = replicas_[i].process;
-            if (process) checks_.on_counted(process->counter("endoscope_debug_requests_total"), true);
+            if (!process) continue;
+            checks_.on_counted(process->counter("endoscope_debug_requests_total"), true);
+            checks_.at_rest(process->name(), process->counter("workqueue_depth"),
+                            network_.connections(process->name()));
         }
         checks_.at_rest();
     }

@@ -30,7 +30,8 @@ TEST(ProxyUrl, IsReadWithItsDefaults) {
 }
 
 TEST(ProxyUrl, ErrorsNeverQuoteIt) {
-    for (const char* url : {"ftp://u:hunter2@h", "http://u:hunter2@", "http://u:hunter2@h:70000", "u:hunter2@h:1", "hunter2: "}) {
+    for (const char* url :
+         {"ftp://u:hunter2@h", "http://u:hunter2@", "http://u:hunter2@h:70000", "u:hunter2@h:1", "hunter2: "}) {
         const auto proxy = parse_proxy(url);
         ASSERT_FALSE(proxy) << url;
         EXPECT_EQ(proxy.error().kind, ErrorKind::config);
