@@ -2,6 +2,7 @@
 
 #include "kube/base/json.hpp"
 #include "kube/client/connection.hpp"
+#include "kube/client/credentials.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 
@@ -114,7 +115,8 @@ kube::Result<std::string> get_on_loopback(unsigned short port, const std::string
     kube::ClientOptions options;
     options.user_agent = "integration-tests";
     options.max_attempts = 1;
-    kube::Client client(*transport, *clock, options, token.empty() ? nullptr : kube::make_static_token(token));
+    kube::Client client(*transport, *clock, options,
+                        token.empty() ? nullptr : kube::make_token_credentials(kube::make_static_token(token)));
     kube::ApiRequest request;
     request.path = path;
     return run(io, client.call(std::move(request)));
