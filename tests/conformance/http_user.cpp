@@ -1,6 +1,6 @@
 #include "tests/conformance/http_user.hpp"
 
-#include "kube/client/config.hpp"
+#include "kube/client/connection.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 
@@ -24,9 +24,9 @@ constexpr kube::Duration kSilence = std::chrono::seconds(4);
 HttpUser::HttpUser(asio::io_context& io, kube::Clock& clock, const std::string& kubeconfig) : io_(io), clock_(clock) {
     const auto config = kube::load_config(kubeconfig, "", kube::ConfigSources::process());
     if (!config) throw std::runtime_error(config.error().message);
-    auto transport = kube::make_transport(io_.get_executor(), clock_, *config);
-    if (!transport) throw std::runtime_error(transport.error().message);
-    transport_ = *std::move(transport);
+    auto connection = kube::make_connection(io_.get_executor(), clock_, *config, kube::ConfigSources::process());
+    if (!connection) throw std::runtime_error(connection.error().message);
+    transport_ = std::move(connection->transport);
 }
 
 HttpUser::~HttpUser() = default;
@@ -45,7 +45,7 @@ void HttpUser::run(asio::awaitable<void> task) {
 
 asio::awaitable<void> HttpUser::exchange_once(const kube::HttpRequest& request, kube::HttpResponse& out) {
     if (!connection_ || !connection_->reusable()) {
-        auto stream = co_await transport_->connect();
+        auto stream = co_await transport_->connect({});
         if (!stream) no_answer(request, stream.error());
         connection_ = std::make_unique<kube::HttpClientConnection>(*std::move(stream));
     }
@@ -65,7 +65,7 @@ kube::HttpResponse HttpUser::exchange(const kube::HttpRequest& request) {
 }
 
 asio::awaitable<void> HttpUser::begin(const kube::HttpRequest& request, Stream& stream) {
-    auto bytes = co_await transport_->connect();
+    auto bytes = co_await transport_->connect({});
     if (!bytes) no_answer(request, bytes.error());
     stream.connection = std::make_unique<kube::HttpClientConnection>(*std::move(bytes));
     const auto deadline = clock_.call_after(kAnswerTime, [&stream] { stream.connection->close(); });
