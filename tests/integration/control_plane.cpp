@@ -1,5 +1,7 @@
 #include "tests/integration/control_plane.hpp"
 
+#include "tests/integration/etcd.hpp"
+
 #include <gtest/gtest.h>
 
 #include <array>
@@ -100,9 +102,20 @@ void ControlPlane::start_api_server() {
 }
 
 void ControlPlane::restart_api_server() {
-    api_server_->signal(SIGTERM);
+    api_server_->signal(SIGKILL);
     if (!api_server_->wait(kStopTime)) throw std::runtime_error("the API server does not stop");
     start_api_server();
+}
+
+void ControlPlane::forget_history() {
+    if (!real_) {
+        api_server_->signal(SIGUSR1);
+        return;
+    }
+    std::string url = read_text(dir_ + "/etcd.url");
+    while (url.ends_with('\n')) url.pop_back();
+    compact_etcd(url);
+    restart_api_server();
 }
 
 std::string ControlPlane::kubeconfig(const std::string& user) const {
