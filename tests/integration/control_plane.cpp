@@ -1,5 +1,7 @@
 #include "tests/integration/control_plane.hpp"
 
+#include "kube/base/json.hpp"
+#include "kube/base/yaml.hpp"
 #include "tests/integration/etcd.hpp"
 
 #include <gtest/gtest.h>
@@ -7,6 +9,7 @@
 #include <array>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <stdexcept>
 
 namespace endoscope::test {
@@ -120,6 +123,13 @@ void ControlPlane::forget_history() {
 
 std::string ControlPlane::kubeconfig(const std::string& user) const {
     return dir_ + "/" + user + ".kubeconfig";
+}
+
+void ControlPlane::derive_kubeconfig(const std::string& name, const std::function<void(json&)>& edit) {
+    auto documents = kube::parse_yaml(read_text(kubeconfig("admin")));
+    if (!documents || documents->size() != 1) throw std::runtime_error("the kubeconfig cannot be read");
+    edit(documents->front());
+    std::ofstream(kubeconfig(name)) << kube::dump_json(documents->front());
 }
 
 User& ControlPlane::user(const std::string& name) {

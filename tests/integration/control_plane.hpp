@@ -3,6 +3,7 @@
 #include "tests/integration/subprocess.hpp"
 #include "tests/integration/user.hpp"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -27,6 +28,8 @@ class ControlPlane {
     User& bob() { return user("bob"); }
     User& carol() { return user("carol"); }
     std::string kubeconfig(const std::string& user) const;
+    /// Makes `kubeconfig(name)`: the administrator's, edited.
+    void derive_kubeconfig(const std::string& name, const std::function<void(json&)>& edit);
     const std::string& dir() const { return dir_; }
     bool is_real() const { return real_; }
 

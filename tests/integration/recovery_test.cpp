@@ -5,7 +5,6 @@
 #include "tests/integration/relay.hpp"
 
 #include <algorithm>
-#include <fstream>
 #include <iostream>
 #include <map>
 #include <thread>
@@ -25,13 +24,12 @@ class Recovery : public EndoscopeTest {
     void SetUp() override {
         EndoscopeTest::SetUp();
         end_operator();
-        std::string kubeconfig = read_text(plane_->kubeconfig("admin"));
-        const std::string server = "https://127.0.0.1:";
-        const auto begin = kubeconfig.find(server) + server.size();
-        const auto end = kubeconfig.find_first_not_of("0123456789", begin);
-        relay_ = std::make_unique<Relay>(static_cast<unsigned short>(std::stoi(kubeconfig.substr(begin, end - begin))));
-        kubeconfig.replace(begin, end - begin, std::to_string(relay_->port()));
-        std::ofstream(plane_->kubeconfig("relay")) << kubeconfig;
+        plane_->derive_kubeconfig("relay", [this](json& config) {
+            auto& server = config["clusters"][0]["cluster"]["server"].get_ref<std::string&>();
+            const auto colon = server.rfind(':') + 1;
+            relay_ = std::make_unique<Relay>(static_cast<unsigned short>(std::stoi(server.substr(colon))));
+            server.replace(colon, std::string::npos, std::to_string(relay_->port()));
+        });
     }
     void TearDown() override {
         if (through_) {
@@ -107,7 +105,7 @@ TEST_F(Recovery, FromAFrozenApiServer) {
     ASSERT_TRUE(alice().create(request("before")));
     plane_->freeze_api_server();
     // The connection is made, and the request is sent; nobody reads it.
-    std::thread asking([this] { alice().create(request("during")); });
+    std::thread asking([this] { (void)alice().create(request("during")); });
     std::this_thread::sleep_for(kFrozen);
     EXPECT_TRUE(through().healthy("/healthz")) << "an API server that is away is no reason to be restarted";
     plane_->thaw_api_server();
