@@ -105,11 +105,13 @@ TEST_F(Recovery, FromAFrozenApiServer) {
     ASSERT_TRUE(alice().create(request("before")));
     plane_->freeze_api_server();
     // The connection is made, and the request is sent; nobody reads it.
-    std::thread asking([this] { (void)alice().create(request("during")); });
+    kube::Result<json> during;
+    std::thread asking([&] { during = alice().create(request("during")); });
     std::this_thread::sleep_for(kFrozen);
     EXPECT_TRUE(through().healthy("/healthz")) << "an API server that is away is no reason to be restarted";
     plane_->thaw_api_server();
     asking.join();
+    EXPECT_TRUE(during) << during.error().message;
     expect_recovery({"running", "before", "during"});
 }
 
