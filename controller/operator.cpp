@@ -41,6 +41,12 @@ kube::ReflectorOptions collection(std::string name, std::string path, std::uint6
     return options;
 }
 
+/// A new leader must see what the last one wrote, and a watch cache may be behind that.
+kube::ReflectorOptions most_recent(kube::ReflectorOptions options) {
+    options.most_recent = true;
+    return options;
+}
+
 WriteGate gate_of(const OperatorOptions& options) {
     if (options.election == nullptr) return {};
     return {.may_send = [election = options.election] { return election->is_leader(); },
@@ -84,8 +90,8 @@ struct Operator::Parts {
               [](const nlohmann::json& object) { return std::pair(kube::object_key(object), labels_of(object)); },
               kube::object_key),
           request_reflector(client, clock, requests,
-                            collection("debugrequests", "/apis/endoscope.dev/v1alpha1/debugrequests", options.seed + 1,
-                                       *request_cache_metrics)),
+                            most_recent(collection("debugrequests", "/apis/endoscope.dev/v1alpha1/debugrequests",
+                                                   options.seed + 1, *request_cache_metrics))),
           policy_reflector(client, clock, policies,
                            collection("debugpolicies", "/apis/endoscope.dev/v1alpha1/debugpolicies", options.seed + 2,
                                       *policy_cache_metrics)),

@@ -129,8 +129,8 @@ PodFollower::~PodFollower() = default;
 
 /// The key of the watch that a Pod belongs to, whether or not it runs yet.
 std::string PodFollower::watch_for(const PodView& pod) const {
-    const std::string own = pod.namespace_name + "/" + pod.name;
-    const std::string shared = pod.namespace_name + "/";
+    std::string own = pod.namespace_name + "/" + pod.name;
+    std::string shared = pod.namespace_name + "/";
     if (watches_.contains(own)) return own;
     if (watches_.contains(shared)) return shared;
     return watches_.size() < most_watches_ ? own : shared;

@@ -337,16 +337,18 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::deny(std::string 
 asio::awaitable<RequestReconciler::Outcome> RequestReconciler::record_end(std::string key, Stored stored,
                                                                           api::DebugRequestStatus status,
                                                                           std::stop_token stop) {
-    endings_[key] = {.request_uid = stored->uid, .status = status};
+    const bool was_sent_before = !endings_.try_emplace(key, Ending{stored->uid, status}).second;
     const bool is_recorded = stored->parsed && stored->parsed->status == status;
     if (!is_recorded) {
         const auto written =
             co_await context_.cluster.write_status(stored->ns, stored->name, stored->uid, status, stop);
-        if (!written && written.error().kind == kube::ErrorKind::not_found) {
-            endings_.erase(key);
-            co_return kube::ReconcileResult();
+        if (!written) {
+            const kube::ErrorKind kind = written.error().kind;
+            const bool was_never_sent = kind == kube::ErrorKind::cancelled && !was_sent_before;
+            if (kind == kube::ErrorKind::not_found || was_never_sent) endings_.erase(key);
+            if (kind == kube::ErrorKind::not_found) co_return kube::ReconcileResult();
+            co_return std::unexpected(written.error());
         }
-        if (!written) co_return std::unexpected(written.error());
         recorded_[key] = stored->uid;
     }
     endings_.erase(key);

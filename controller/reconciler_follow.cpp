@@ -115,6 +115,10 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::follow(std::strin
         status = session.ending->status;
     }
 
+    const bool ends = api::is_terminal(progress.phase) && !session.finished && !session.ending;
+    // Another replica has recorded this end, and told and counted it: we were frozen or cut off.
+    if (ends && status == request.status) sessions_[key].finished = true;
+
     const kube::Duration since_injection = context_.clock.steady_now() - session.injected_steady;
     if (progress.phase == Phase::starting && !before.phase && since_injection < kStartingGrace) {
         kube::ReconcileResult soon;
@@ -130,6 +134,8 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::follow(std::strin
             co_await context_.cluster.write_status(stored->ns, stored->name, stored->uid, status, stop);
         if (!written) {
             if (written.error().kind == kube::ErrorKind::not_found) co_return kube::ReconcileResult();
+            // Not sent, since another may lead by now: what it records is not ours.
+            if (written.error().kind == kube::ErrorKind::cancelled && !session.ending) sessions_[key].ending.reset();
             co_return std::unexpected(written.error());
         }
         if (tampered)

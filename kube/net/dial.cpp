@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cctype>
 #include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <vector>
 
 namespace kube {
@@ -22,6 +23,12 @@ constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 
 void set_tcp_option(tcp::socket& socket, int name, int value) {
     ::setsockopt(socket.native_handle(), IPPROTO_TCP, name, &value, sizeof value);
+}
+
+/// Not by Asio's option: that one is switched off again when a socket is destroyed without having been closed.
+void reset_on_close(tcp::socket& socket) {
+    const ::linger at_once{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(socket.native_handle(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
 /// A name look-up that can be given up: Asio runs getaddrinfo on a thread and cannot interrupt it.
@@ -91,6 +98,7 @@ asio::awaitable<Result<tcp::socket>> dial(asio::any_io_executor executor, Clock&
         if (stop.stop_requested()) co_return fail(ErrorKind::cancelled, what + "stopped");
         if (!code && !late) {
             set_socket_options(socket);
+            reset_on_close(socket);
             co_return std::move(socket);
         }
         failure = fail(late ? ErrorKind::timeout : ErrorKind::transport, what + (late ? "timed out" : describe(code)))

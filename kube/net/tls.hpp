@@ -44,6 +44,8 @@ struct TlsServerConfig {
 /// Plain TCP or TLS (when `tls` is set) to host:port. TLS 1.2 or newer, ALPN http/1.1, TCP_NODELAY, keepalive 30 s,
 /// TCP_USER_TIMEOUT 45 s; connect bounded by 30 s and handshake by 10 s. Errors say what failed ("connection refused",
 /// "certificate verify failed: self-signed certificate"). IPv6 literals without brackets; no SNI for IP addresses.
+/// Closing such a stream, or ending the process, resets the connection: what the server has not received yet it never
+/// will, so that a write that was given up cannot take effect later. (What has arrived there still may.)
 Result<std::shared_ptr<Transport>> make_tcp_transport(boost::asio::any_io_executor executor, Clock& clock,
                                                       std::string host, unsigned short port,
                                                       std::optional<TlsClientConfig> tls);

@@ -35,7 +35,7 @@ Reflector::Reflector(Client& client, Clock& clock, ReflectorSink& sink, Reflecto
       clock_(clock),
       sink_(sink),
       options_(std::move(options)),
-      fsm_(options_.seed, options_.resume_from, options_.watch_list) {}
+      fsm_(options_.seed, options_.resume_from, options_.watch_list, options_.most_recent) {}
 
 template <class Call>
 void Reflector::guarded(Call&& call) {

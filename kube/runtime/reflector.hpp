@@ -57,6 +57,10 @@ struct ReflectorOptions {
     std::uint64_t seed = 0;
     std::string resume_from;  ///< A resourceVersion whose state the sink already holds: watch from there, no list.
     int page_size = 500;
+    /// Begin with a consistent read (no resourceVersion) instead of "any" (0), which may be answered from a watch cache
+    /// that is behind (kubernetes/kubernetes#59848). For whoever acts on the first state as the latest, such as a new
+    /// leader: what the last one wrote must be in it. Costs the API server a quorum read, once.
+    bool most_recent = false;
     RequestPriority priority = RequestPriority::low;  ///< Of lists; watches are exempt.
     /// Begin with a WatchList instead of a list unless the server refuses. Null: off, because servers differ in it.
     std::shared_ptr<WatchListSupport> watch_list = {};

@@ -21,8 +21,13 @@ bool resource_version_too_large(const Error& error) {
 
 }  // namespace
 
-ReflectorFsm::ReflectorFsm(std::uint64_t seed, std::string resume_from, std::shared_ptr<WatchListSupport> watch_list)
-    : backoff_(seed), random_(seed), resource_version_(std::move(resume_from)), watch_list_(std::move(watch_list)) {}
+ReflectorFsm::ReflectorFsm(std::uint64_t seed, std::string resume_from, std::shared_ptr<WatchListSupport> watch_list,
+                           bool most_recent)
+    : backoff_(seed),
+      random_(seed),
+      resource_version_(std::move(resume_from)),
+      watch_list_(std::move(watch_list)),
+      most_recent_(most_recent && resource_version_.empty()) {}
 
 ReflectorFsm::Action ReflectorFsm::start() {
     return resource_version_.empty() ? relist() : watch();
@@ -38,7 +43,7 @@ ReflectorFsm::Action ReflectorFsm::relist() {
         action.initial_events = initial_events_ = true;
         return action;
     }
-    if (expired_) return List{.resource_version = "", .continue_token = "", .paged = true};
+    if (most_recent_) return List{.resource_version = "", .continue_token = "", .paged = true};
     if (resource_version_.empty()) return List{.resource_version = "0", .continue_token = "", .paged = true};
     // "Not older than": several API servers need not be equally far.
     return List{.resource_version = resource_version_, .continue_token = "", .paged = server_pages_};
@@ -64,11 +69,11 @@ ReflectorFsm::Action ReflectorFsm::on_page(const std::string& resource_version, 
     if (list_version_.empty()) list_version_ = resource_version;
     if (!continue_token.empty()) {
         // The watch cache serves "0" in one piece, whatever the limit.
-        if (resource_version_.empty() && !expired_) server_pages_ = true;
+        if (resource_version_.empty() && !most_recent_) server_pages_ = true;
         return List{.resource_version = "", .continue_token = continue_token, .paged = true};
     }
     resource_version_ = list_version_;
-    expired_ = false;
+    most_recent_ = false;
     retried_expired_ = false;
     return watch();
 }
@@ -81,7 +86,7 @@ ReflectorFsm::Action ReflectorFsm::on_list_error(const Error& error, SteadyTime 
         return List{.resource_version = "", .continue_token = "", .paged = false};
     }
     if (error.kind == ErrorKind::gone || resource_version_too_large(error)) {
-        expired_ = true;
+        most_recent_ = true;
         if (!retried_expired_) {
             retried_expired_ = true;
             return relist();
@@ -101,7 +106,7 @@ void ReflectorFsm::on_event(const std::string& resource_version) {
 
 void ReflectorFsm::on_initial_events_end(const std::string& resource_version) {
     initial_events_ = false;
-    expired_ = false;
+    most_recent_ = false;
     on_event(resource_version);
 }
 
@@ -122,7 +127,7 @@ ReflectorFsm::Action ReflectorFsm::on_watch_end(const std::optional<Error>& erro
     const bool progressed = events_ > 0 || lived >= kVeryShortWatch;
     const bool relisted_at_once = std::exchange(relisted_at_once_, relisted_at_once_ && !progressed);
     if (error && (error->kind == ErrorKind::gone || resource_version_too_large(*error))) {
-        expired_ = true;
+        most_recent_ = true;
         if (relisted_at_once && !progressed) return wait(&*error, now, false);
         relisted_at_once_ = true;
         retried_expired_ = true;

@@ -24,7 +24,7 @@ struct WatchListSupport {
 class ReflectorFsm {
   public:
     struct List {
-        std::string resource_version;  ///< "0" first, then the last one seen; "" after it expired.
+        std::string resource_version;  ///< "0" or "" first, then the last one seen; "" after it expired.
         std::string continue_token;    ///< Set on later pages, where no resourceVersion may be sent.
         bool paged = true;             ///< Whether to send a limit; without one the watch cache can serve the list.
     };
@@ -40,8 +40,9 @@ class ReflectorFsm {
 
     /// `resume_from`: a resourceVersion whose state the sink already holds; then the first action is a watch.
     /// `watch_list`: use it while it is not refused; null: always list.
+    /// `most_recent`: the first list is a consistent read (see `ReflectorOptions::most_recent`).
     explicit ReflectorFsm(std::uint64_t seed, std::string resume_from = {},
-                          std::shared_ptr<WatchListSupport> watch_list = nullptr);
+                          std::shared_ptr<WatchListSupport> watch_list = nullptr, bool most_recent = false);
 
     Action start();
     /// A page was received and taken; `continue_token` is empty on the last one.
@@ -76,7 +77,7 @@ class ReflectorFsm {
     std::string resource_version_;  ///< Last seen; "" before the first list.
     std::shared_ptr<WatchListSupport> watch_list_;
     std::string list_version_;       ///< Of the list's first page: a list is of one version.
-    bool expired_ = false;           ///< The server forgot `resource_version_`: list with "".
+    bool most_recent_;               ///< List with "": it begins so, or the server forgot `resource_version_`.
     bool retried_expired_ = false;   ///< One immediate retry, then by back-off.
     bool relisted_at_once_ = false;  ///< Likewise for a watch that expires before it has begun.
     bool unpaged_ = false;           ///< The continue token of this list expired: all of it in one piece.

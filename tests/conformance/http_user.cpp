@@ -26,7 +26,7 @@ HttpUser::HttpUser(asio::io_context& io, kube::Clock& clock, const std::string& 
     if (!config) throw std::runtime_error(config.error().message);
     auto connection = kube::make_connection(io_.get_executor(), clock_, *config, kube::ConfigSources::process());
     if (!connection) throw std::runtime_error(connection.error().message);
-    transport_ = connection->transport;
+    transport_ = std::move(connection->transport);
 }
 
 HttpUser::~HttpUser() = default;

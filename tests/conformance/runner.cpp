@@ -2,13 +2,11 @@
 
 #include "kube/base/base64.hpp"
 #include "kube/base/json.hpp"
+#include "tests/integration/etcd.hpp"
 #include "tests/integration/subprocess.hpp"
-
-#include <boost/asio/ip/tcp.hpp>
 
 #include <algorithm>
 #include <array>
-#include <sstream>
 #include <stdexcept>
 
 namespace endoscope::conformance {
@@ -161,19 +159,7 @@ json Runner::compact() {
         plane_.compact_model();
         return {{"code", 200}};
     }
-    const auto port = static_cast<unsigned short>(std::stoi(url.substr(url.rfind(':') + 1)));
-    const auto call = [port](const std::string& path, const json& body) {
-        std::ostringstream text;
-        const std::string sent = body.dump();
-        boost::asio::ip::tcp::iostream stream("127.0.0.1", std::to_string(port));
-        stream << "POST " << path << " HTTP/1.0\r\nContent-Length: " << sent.size() << "\r\n\r\n" << sent << std::flush;
-        text << stream.rdbuf();
-        const std::string answer = text.str();
-        return parsed(answer.substr(answer.find("\r\n\r\n") + 4));
-    };
-    const json now = call("/v3/kv/range", {{"key", "AA=="}});
-    const json done = call("/v3/kv/compaction", {{"revision", now["header"]["revision"]}, {"physical", true}});
-    if (done.contains("error")) throw std::runtime_error("etcd does not compact: " + done.dump());
+    test::compact_etcd(url);
     return {{"code", 200}};
 }
 

@@ -1,10 +1,15 @@
 #include "tests/integration/control_plane.hpp"
 
+#include "kube/base/json.hpp"
+#include "kube/base/yaml.hpp"
+#include "tests/integration/etcd.hpp"
+
 #include <gtest/gtest.h>
 
 #include <array>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <stdexcept>
 
 namespace endoscope::test {
@@ -100,13 +105,31 @@ void ControlPlane::start_api_server() {
 }
 
 void ControlPlane::restart_api_server() {
-    api_server_->signal(SIGTERM);
+    api_server_->signal(SIGKILL);
     if (!api_server_->wait(kStopTime)) throw std::runtime_error("the API server does not stop");
     start_api_server();
 }
 
+void ControlPlane::forget_history() {
+    if (!real_) {
+        api_server_->signal(SIGUSR1);
+        return;
+    }
+    std::string url = read_text(dir_ + "/etcd.url");
+    while (url.ends_with('\n')) url.pop_back();
+    compact_etcd(url);
+    restart_api_server();
+}
+
 std::string ControlPlane::kubeconfig(const std::string& user) const {
     return dir_ + "/" + user + ".kubeconfig";
+}
+
+void ControlPlane::derive_kubeconfig(const std::string& name, const std::function<void(json&)>& edit) {
+    auto documents = kube::parse_yaml(read_text(kubeconfig("admin")));
+    if (!documents || documents->size() != 1) throw std::runtime_error("the kubeconfig cannot be read");
+    edit(documents->front());
+    std::ofstream(kubeconfig(name)) << kube::dump_json(documents->front());
 }
 
 User& ControlPlane::user(const std::string& name) {

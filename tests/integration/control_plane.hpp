@@ -3,6 +3,7 @@
 #include "tests/integration/subprocess.hpp"
 #include "tests/integration/user.hpp"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -27,11 +28,16 @@ class ControlPlane {
     User& bob() { return user("bob"); }
     User& carol() { return user("carol"); }
     std::string kubeconfig(const std::string& user) const;
+    /// Makes `kubeconfig(name)`: the administrator's, edited.
+    void derive_kubeconfig(const std::string& name, const std::function<void(json&)>& edit);
     const std::string& dir() const { return dir_; }
     bool is_real() const { return real_; }
 
-    /// Stops the API server and starts it again on the same data. Only the real one keeps its data.
+    /// Kills the API server and starts it again on the same data. Only the real one keeps its data.
     void restart_api_server();
+    /// Whoever watches from an older version than now gets 410. Restarts the real API server, whose watch cache knows
+    /// more than etcd.
+    void forget_history();
     /// Freezes the API server: connections stay open, nothing answers.
     void freeze_api_server() { api_server_->signal(SIGSTOP); }
     void thaw_api_server() { api_server_->signal(SIGCONT); }

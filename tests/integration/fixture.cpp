@@ -132,6 +132,29 @@ void EndoscopeTest::run_pod(const std::string& name, const json& spec) {
         << name << " does not run";
 }
 
+std::string EndoscopeTest::token_of(const std::string& name) {
+    if (!plane_->is_real()) return name + "-token";
+    make({{"apiVersion", "v1"}, {"kind", "ServiceAccount"}, {"metadata", {{"name", name}, {"namespace", ns_}}}});
+    const auto asked = admin().request(
+        "POST", "/api/v1/namespaces/" + ns_ + "/serviceaccounts/" + name + "/token",
+        {{"apiVersion", "authentication.k8s.io/v1"}, {"kind", "TokenRequest"}, {"spec", {{"expirationSeconds", 600}}}});
+    EXPECT_TRUE(asked) << asked.error().message;
+    return asked ? kube::string_at(*asked, {"status", "token"}) : "";
+}
+
+void EndoscopeTest::let_read_metrics(const std::string& user) {
+    const std::string group = "rbac.authorization.k8s.io";
+    const json rules = {{{"nonResourceURLs", {"/metrics"}}, {"verbs", {"get"}}}};
+    const json who = plane_->is_real() ? json{{"kind", "ServiceAccount"}, {"name", user}, {"namespace", ns_}}
+                                       : json{{"kind", "User"}, {"name", user}, {"apiGroup", group}};
+    make({{"apiVersion", group + "/v1"}, {"kind", "ClusterRole"}, {"metadata", {{"name", ns_}}}, {"rules", rules}});
+    make({{"apiVersion", group + "/v1"},
+          {"kind", "ClusterRoleBinding"},
+          {"metadata", {{"name", ns_}}},
+          {"roleRef", {{"apiGroup", group}, {"kind", "ClusterRole"}, {"name", ns_}}},
+          {"subjects", json::array({who})}});
+}
+
 std::string EndoscopeTest::status(const std::string& name, const std::string& field) {
     return kube::string_at(stored(name), {"status", field});
 }

@@ -45,6 +45,11 @@ class EndoscopeTest : public testing::Test {
     /// Creates a Pod and waits until it runs.
     void run_pod(const std::string& name, const json& spec = json::object());
 
+    /// The token of a user who has one ("reader", "stranger"): one that the model was told of, a ServiceAccount of a
+    /// real API server.
+    std::string token_of(const std::string& name);
+    void let_read_metrics(const std::string& user);
+
     std::string path(const std::string& name) const {
         return "/apis/endoscope.dev/v1alpha1/namespaces/" + ns_ + "/debugrequests/" + name;
     }

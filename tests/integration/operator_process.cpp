@@ -53,7 +53,8 @@ unsigned short OperatorProcess::port_of(const std::string& listener) {
 }
 
 std::string OperatorProcess::metrics() {
-    std::string text = http_get(port_of("metrics"), "/metrics");
+    const unsigned short port = port_of("metrics");
+    std::string text = token_.empty() ? http_get(port, "/metrics") : https_get(port, "/metrics", token_).value_or("");
     // An endpoint that is down must not read as a metric that is 0.
     EXPECT_FALSE(text.empty()) << "the metrics endpoint does not answer";
     return text;

@@ -27,6 +27,8 @@ class OperatorProcess {
     /// SIGTERM; the exit code if it ends in time.
     std::optional<int> stop(std::chrono::milliseconds limit);
 
+    /// For metrics that are served by TLS and only to some.
+    void read_metrics_as(std::string token) { token_ = std::move(token); }
     std::string metrics();
     using Labels = std::map<std::string, std::string>;
     /// Sum of the series of that name that have all these labels; 0 when there is none.
@@ -43,6 +45,7 @@ class OperatorProcess {
     std::vector<double> series(const std::string& name, const Labels& labels);
 
     Subprocess process_;
+    std::string token_;  ///< Empty: plain HTTP.
 };
 
 }  // namespace endoscope::test

@@ -1,4 +1,4 @@
-// The operator as a process: crashes, restarts, and an API server that goes away.
+// The operator as a process: crashes and restarts.
 #include "kube/base/json.hpp"
 #include "tests/integration/fixture.hpp"
 
@@ -174,31 +174,6 @@ TEST_F(Restart, SigtermLeavesWebhooksThatPointElsewhere) {
     EXPECT_EQ(admin().get(kMutating)["webhooks"][0]["clientConfig"]["url"], "https://127.0.0.1:1/somebody-else");
     EXPECT_TRUE(admin().is_absent(kValidating));
     start_operator();
-}
-
-TEST_F(Restart, AFrozenApiServerIsWaitedFor) {
-    ASSERT_TRUE(alice().create(request("r", {{"command", {"sleep", "2"}}})));
-    ASSERT_TRUE(reaches("r", "Running"));
-    plane_->freeze_api_server();
-    // The container's end falls into this time, so it cannot be seen before the thaw.
-    std::this_thread::sleep_for(std::chrono::seconds(5));
-    EXPECT_TRUE(op().healthy("/healthz")) << "an API server that is away is no reason to be restarted";
-    plane_->thaw_api_server();
-    EXPECT_EQ(outcome("r"), "Succeeded/Completed");
-    EXPECT_EQ(injected("web").size(), 1U);
-    ASSERT_TRUE(alice().create(request("later")));
-    EXPECT_EQ(outcome("later"), "Succeeded/Completed");
-}
-
-TEST_F(Restart, ARestartedApiServerIsFoundAgain) {
-    if (!plane_->is_real()) GTEST_SKIP() << "the model API server keeps nothing over a restart";
-    ASSERT_TRUE(alice().create(request("r", {{"command", {"sleep", "3"}}})));
-    ASSERT_TRUE(reaches("r", "Running"));
-    plane_->restart_api_server();
-    EXPECT_EQ(outcome("r", std::chrono::seconds(60)), "Succeeded/Completed");
-    ASSERT_TRUE(eventually([&] { return alice().create(request("later")).has_value(); }, std::chrono::seconds(60)));
-    EXPECT_EQ(outcome("later", std::chrono::seconds(60)), "Succeeded/Completed");
-    EXPECT_EQ(injected("web").size(), 2U);
 }
 
 }  // namespace

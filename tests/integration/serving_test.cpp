@@ -47,19 +47,6 @@ class Serving : public EndoscopeTest {
                                                      plane_->dir() + "/serving-" + std::to_string(++number), argv);
         ASSERT_TRUE(process_->wait_until_ready()) << process_->process().err();
     }
-    /// A user with a bearer token: one that the model was told of, a ServiceAccount of a real API server.
-    std::string token_of(const std::string& name) {
-        if (!plane_->is_real()) return name + "-token";
-        const json account = {
-            {"apiVersion", "v1"}, {"kind", "ServiceAccount"}, {"metadata", {{"name", name}, {"namespace", ns_}}}};
-        EXPECT_TRUE(admin().create(account));
-        const auto asked = admin().request("POST", "/api/v1/namespaces/" + ns_ + "/serviceaccounts/" + name + "/token",
-                                           {{"apiVersion", "authentication.k8s.io/v1"},
-                                            {"kind", "TokenRequest"},
-                                            {"spec", {{"expirationSeconds", 600}}}});
-        EXPECT_TRUE(asked) << asked.error().message;
-        return asked ? kube::string_at(*asked, {"status", "token"}) : "";
-    }
     /// The HTTP status of a scrape.
     int scrape(const std::string& token, const std::string& path = "/metrics") {
         const auto answer = https_get(process_->port_of("metrics"), path, token);
@@ -73,19 +60,7 @@ class Serving : public EndoscopeTest {
 TEST_F(Serving, MetricsAreForCallersWhoMayReadThem) {
     const std::string reader = token_of("reader");
     const std::string stranger = token_of("stranger");
-    const std::string group = "rbac.authorization.k8s.io";
-    const json rules = {{{"nonResourceURLs", {"/metrics"}}, {"verbs", {"get"}}}};
-    const json who = plane_->is_real() ? json{{"kind", "ServiceAccount"}, {"name", "reader"}, {"namespace", ns_}}
-                                       : json{{"kind", "User"}, {"name", "reader"}, {"apiGroup", group}};
-    const json role = {
-        {"apiVersion", group + "/v1"}, {"kind", "ClusterRole"}, {"metadata", {{"name", ns_}}}, {"rules", rules}};
-    const json binding = {{"apiVersion", group + "/v1"},
-                          {"kind", "ClusterRoleBinding"},
-                          {"metadata", {{"name", ns_}}},
-                          {"roleRef", {{"apiGroup", group}, {"kind", "ClusterRole"}, {"name", ns_}}},
-                          {"subjects", json::array({who})}};
-    ASSERT_TRUE(admin().create(role));
-    ASSERT_TRUE(admin().create(binding));
+    let_read_metrics("reader");
     start({"--metrics-secure=true"});
     EXPECT_EQ(scrape(""), 401);
     EXPECT_EQ(scrape("made up"), 401);

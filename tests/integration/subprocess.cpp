@@ -45,6 +45,8 @@ Subprocess::Subprocess(const std::vector<std::string>& argv, std::string log,
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         redirect(log_ + ".out", STDOUT_FILENO);
         redirect(log_ + ".err", STDERR_FILENO);
+        // The sockets of the test would stay open as long as the program runs.
+        close_range(STDERR_FILENO + 1, ~0U, 0);
         for (const auto& [name, value] : env) setenv(name.c_str(), value.c_str(), 1);
         execv(arguments[0], arguments.data());
         _exit(127);

@@ -2,6 +2,7 @@
 
 #include "kube/base/json.hpp"
 #include "kube/client/connection.hpp"
+#include "kube/client/credentials.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 

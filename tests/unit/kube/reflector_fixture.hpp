@@ -53,7 +53,7 @@ struct ReflectorRecord final : ReflectorObserver {
 /// A store of resourceVersions, its reflector, and a record of what handlers were told.
 struct ReflectorFixture {
     explicit ReflectorFixture(boost::asio::any_io_executor executor,
-                              std::shared_ptr<WatchListSupport> watch_list = nullptr)
+                              std::shared_ptr<WatchListSupport> watch_list = nullptr, bool most_recent = false)
         : server(executor, clock),
           client(server.transport(), clock, {.user_agent = "test", .field_manager = {}, .path_prefix = {}}),
           store(
@@ -67,6 +67,7 @@ struct ReflectorFixture {
                      .selectors = {},
                      .seed = 1,
                      .resume_from = {},
+                     .most_recent = most_recent,
                      .watch_list = std::move(watch_list),
                      .observer = &observer}) {
         store.on_change([this](const std::string& key, const auto& before, const auto& after) {

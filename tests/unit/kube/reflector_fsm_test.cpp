@@ -156,6 +156,40 @@ TEST(ReflectorFsm, AListFromTheLastVersionIsNotPagedUnlessThereIsNoWatchCache) {
     EXPECT_TRUE(std::get<List>(uncached.on_waited()).paged);
 }
 
+TEST(ReflectorFsm, AConsistentStartListsWithoutAVersionUntilAListIsComplete) {
+    ReflectorFsm fsm(1, "", nullptr, true);
+    const auto first = std::get<List>(fsm.start());
+    EXPECT_EQ(first.resource_version, "");
+    EXPECT_TRUE(first.paged);
+    EXPECT_TRUE(std::holds_alternative<Wait>(fsm.on_list_error(error_of(ErrorKind::server, 503), kNow)));
+    EXPECT_EQ(std::get<List>(fsm.on_waited()).resource_version, "") << "a failure is no reason for an older state";
+    const auto next = std::get<List>(fsm.on_page("10", "token"));
+    EXPECT_EQ(next.continue_token, "token");
+    EXPECT_EQ(next.resource_version, "") << "later pages carry only the token";
+    EXPECT_TRUE(std::holds_alternative<Wait>(fsm.on_list_error(error_of(ErrorKind::server, 503), kNow)));
+    EXPECT_EQ(std::get<List>(fsm.on_waited()).resource_version, "");
+    fsm.on_page("10", "token");
+    EXPECT_EQ(std::get<Watch>(fsm.on_page("10", "")).resource_version, "10");
+}
+
+TEST(ReflectorFsm, AfterAConsistentStartListsAreFromTheLastVersionInOnePiece) {
+    ReflectorFsm fsm(1, "", nullptr, true);
+    fsm.start();
+    fsm.on_page("10", "token");  // pages of a consistent read do not mean that there is no watch cache
+    fsm.on_page("10", "");
+    fsm.on_watch_end(error_of(ErrorKind::server, 500), seconds(9), kNow);
+    const auto again = std::get<List>(fsm.on_waited());
+    EXPECT_EQ(again.resource_version, "10");
+    EXPECT_FALSE(again.paged);
+}
+
+TEST(ReflectorFsm, AKnownStateNeedsNoConsistentStart) {
+    ReflectorFsm fsm(1, "77", nullptr, true);
+    EXPECT_EQ(std::get<Watch>(fsm.start()).resource_version, "77");
+    fsm.on_watch_end(error_of(ErrorKind::server, 500), seconds(9), kNow);
+    EXPECT_EQ(std::get<List>(fsm.on_waited()).resource_version, "77");
+}
+
 TEST(ReflectorFsm, TheListsVersionIsThatOfItsFirstPage) {
     ReflectorFsm fsm(1);
     fsm.start();

@@ -50,6 +50,25 @@ TEST(Reflector, ListsInPagesWatchesAndResumes) {
     test::run_coro(follows_changes());
 }
 
+asio::awaitable<void> begins_with_a_consistent_read() {
+    const auto executor = co_await asio::this_coro::executor;
+    Fixture f(executor, nullptr, true);
+    f.server.reply(200, page({object("a", "1")}, "10", "next"));
+    f.server.reply(200, page({object("b", "2")}, "10"));
+    f.server.stream_open({});
+    test::spawn(executor, f.reflector.run(f.stop.get_token()));
+    co_await test::settle();
+    EXPECT_EQ(f.server.requests()[0], "GET /things?limit=500");
+    EXPECT_EQ(f.server.requests()[1], "GET /things?limit=500&continue=next");
+    EXPECT_TRUE(f.server.requests()[2].contains("&resourceVersion=10"));
+    EXPECT_EQ(f.store.size(), 2U);
+    f.stop.request_stop();
+    co_await test::settle();
+}
+TEST(Reflector, BeginsWithAConsistentReadWhenAskedTo) {
+    test::run_coro(begins_with_a_consistent_read());
+}
+
 asio::awaitable<void> relists_when_expired() {
     const auto executor = co_await asio::this_coro::executor;
     Fixture f(executor);

@@ -59,7 +59,7 @@ asio::awaitable<void> exchange(std::string address, std::string host) {
     (*client)->close();
     (*client)->close();
     const auto end = co_await server->read_some(buffer);
-    EXPECT_TRUE(end && *end == 0);
+    EXPECT_TRUE(!end && end.error().message.ends_with("connection reset by peer"));
     const auto after = co_await (*client)->write("x");
     EXPECT_FALSE(after);
     EXPECT_EQ(after.error().kind, ErrorKind::cancelled);
@@ -346,6 +346,80 @@ TEST(TcpConnect, SocketsNoticeADeadPeer) {
     test::run_coro(notices_dead_peers());
 }
 
+/// Writes until the kernel takes no more; `accepted` counts what it took.
+asio::awaitable<void> write_into(ByteStream& stream, std::size_t& accepted) {
+    const std::string piece(std::size_t{64} * 1024, 'x');
+    for (;;) {
+        const auto written = co_await stream.write(piece);
+        if (!written) co_return;
+        accepted += piece.size();
+    }
+}
+
+/// What arrives at `stream` until it ends, and the error it ends with.
+asio::awaitable<std::pair<std::size_t, std::optional<Error>>> read_all(ByteStream& stream) {
+    std::vector<char> buffer(std::size_t{64} * 1024);
+    std::size_t total = 0;
+    for (;;) {
+        const auto count = co_await stream.read_some(buffer);
+        if (!count) co_return std::pair(total, std::optional(count.error()));
+        if (*count == 0) co_return std::pair(total, std::optional<Error>());
+        total += *count;
+    }
+}
+
+asio::awaitable<void> close_with_bytes_on_the_way(bool by_client) {
+    const auto executor = co_await asio::this_coro::executor;
+    ManualClock clock;
+    const auto listener = make_tcp_listener(executor, clock, "127.0.0.1", 0, {});
+    const auto transport = make_tcp_transport(executor, clock, "127.0.0.1", (*listener)->port(), std::nullopt);
+    std::unique_ptr<ByteStream> server;
+    test::spawn(executor, accept_into(**listener, server));
+    auto client = co_await (*transport)->connect({});
+    co_await wait_for(server);
+    ByteStream& writer = by_client ? **client : *server;
+    ByteStream& reader = by_client ? *server : **client;
+    std::size_t accepted = 0;
+    test::spawn(executor, write_into(writer, accepted));
+    for (std::size_t before = 1; before != accepted; co_await test::settle()) before = accepted;
+    writer.close();
+    co_await test::settle();
+    const auto [received, error] = co_await read_all(reader);
+    if (by_client) {
+        EXPECT_TRUE(error && error->message.ends_with("connection reset by peer"));
+        EXPECT_LT(received, accepted) << "what the kernel had not sent yet is dropped";
+    } else {
+        EXPECT_FALSE(error) << error->message;
+        EXPECT_GE(received, accepted) << "a server's last answer arrives";
+    }
+}
+
+TEST(TcpClose, AClientTakesBackWhatWasNotSentYet) {
+    test::run_coro(close_with_bytes_on_the_way(true));
+}
+
+TEST(TcpClose, AServersLastBytesArrive) {
+    test::run_coro(close_with_bytes_on_the_way(false));
+}
+
+asio::awaitable<void> destroyed_without_a_close() {
+    const auto executor = co_await asio::this_coro::executor;
+    ManualClock clock;
+    const auto listener = make_tcp_listener(executor, clock, "127.0.0.1", 0, {});
+    const auto transport = make_tcp_transport(executor, clock, "127.0.0.1", (*listener)->port(), std::nullopt);
+    std::unique_ptr<ByteStream> server;
+    test::spawn(executor, accept_into(**listener, server));
+    auto client = co_await (*transport)->connect({});
+    co_await wait_for(server);
+    client->reset();
+    const auto [received, error] = co_await read_all(*server);
+    EXPECT_TRUE(error && error->message.ends_with("connection reset by peer"));
+}
+
+TEST(TcpClose, ADestroyedClientStreamResetsTheConnectionAsWell) {
+    test::run_coro(destroyed_without_a_close());
+}
+
 asio::awaitable<void> stop_while_shaking_hands() {
     const auto executor = co_await asio::this_coro::executor;
     ManualClock clock;
@@ -367,7 +441,7 @@ asio::awaitable<void> stop_while_shaking_hands() {
     EXPECT_TRUE(error && error->kind == ErrorKind::cancelled);
     EXPECT_EQ(clock.pending(), 0U);
     const auto end = co_await server->read_some(hello);
-    EXPECT_TRUE(end && *end == 0) << "the connection is closed";
+    EXPECT_FALSE(end) << "the connection is closed";
 }
 
 TEST(TcpConnect, AStopEndsAHandshake) {
