@@ -76,9 +76,9 @@ int measure(std::int64_t total, RequestState state) {
         };
     });
     kube::Client client(transport, *clock, {});
-    kube::Store<controller::StoredRequest> store(
+    kube::Store<controller::CachedRequest> store(
         [](const nlohmann::json& object) {
-            return std::pair(kube::object_key(object), controller::project_request(object));
+            return std::pair(kube::object_key(object), controller::cache_request(object));
         },
         kube::object_key);
     kube::ReflectorOptions options;

@@ -109,9 +109,9 @@ void reflector_pods(benchmark::State& state) {
 BENCHMARK(reflector_pods);
 
 void reflector_requests(benchmark::State& state) {
-    reflect<controller::StoredRequest>(
+    reflect<controller::CachedRequest>(
         state, request_events(),
-        [](const json& object) { return std::pair(kube::object_key(object), controller::project_request(object)); },
+        [](const json& object) { return std::pair(kube::object_key(object), controller::cache_request(object)); },
         true);
 }
 BENCHMARK(reflector_requests);
