@@ -25,7 +25,11 @@ for pods in "$@"; do
   rm -f "$work"/*.out
   start_cluster model
   "$build/tests/bench/endoscope-bench-cluster" "$work/admin.kubeconfig" pods "$pods" || give_up "no Pods"
-  start_operator "$work/operator"
+  metrics_port=$(free_port)
+  # As `run` does: several replicas, one of which leads.
+  start operator "$work/operator" dev --leader-elect --kubeconfig "$work/admin.kubeconfig" --webhook-port 0 \
+    --metrics-bind-address "127.0.0.1:$metrics_port" --health-probe-bind-address 0
+  wait_for 60 "the operator" says_ready "$work/operator.out"
   pid=${pids[-1]}
   sleep 10 # the webhooks' probe and the first watches settle
   begin=$(requests)
