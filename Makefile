@@ -28,7 +28,7 @@ demo: build ## Show one allowed and one denied request (CLUSTER=real for the rea
 	@cmake --build --preset release --parallel $(JOBS) --target model-apiserver test-kubelet
 	@tests/demo/demo.sh
 
-bench: deps ## Measure: verdicts, image references and patterns a second
+bench: deps ## Measure everything in docs/performance.md anew (about ten minutes)
 	@tests/bench/run.sh
 
 fuzz: deps ## Fuzz every decoder and parser, FUZZ_SECONDS (300) each

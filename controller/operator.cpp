@@ -79,7 +79,7 @@ struct Operator::Parts {
           queue(executor, clock, queue_metrics.get()),
           policy_queue(executor, clock, policy_queue_metrics.get()),
           requests(
-              [](const nlohmann::json& object) { return std::pair(kube::object_key(object), project_request(object)); },
+              [](const nlohmann::json& object) { return std::pair(kube::object_key(object), cache_request(object)); },
               kube::object_key),
           policies(
               [](const nlohmann::json& object) {
@@ -176,7 +176,7 @@ struct Operator::Parts {
     std::unique_ptr<kube::ReflectorObserver> pod_watch_metrics;
     kube::WorkQueue queue;
     kube::WorkQueue policy_queue;
-    kube::Store<StoredRequest> requests;
+    kube::Store<CachedRequest> requests;
     kube::Store<CachedPolicy> policies;
     kube::Store<api::Labels> namespaces;
     kube::Reflector request_reflector;

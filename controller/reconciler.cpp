@@ -42,7 +42,7 @@ RequestReconciler::RequestReconciler(ReconcilerContext context) : context_(std::
 void RequestReconciler::begin() {
     begun_ = context_.clock.steady_now();
     for (const auto& request : context_.requests.list()) {
-        const bool may_be_injected = request->parsed && request->parsed->status.targets.empty() && !request->deleting;
+        const bool may_be_injected = request->is_readable && !request->has_targets && !request->deleting;
         if (may_be_injected && !api::is_terminal(request->phase)) unseen_.try_emplace(request->key());
     }
 }
@@ -52,18 +52,19 @@ bool RequestReconciler::places_are_known() const {
 }
 
 asio::awaitable<RequestReconciler::Outcome> RequestReconciler::reconcile(std::string key, std::stop_token stop) {
-    const Stored stored = context_.requests.get(key);
-    if (!stored || stored->deleting) {
+    const auto cached = context_.requests.get(key);
+    if (!cached || cached->deleting) {
         forget(key);
         co_return kube::ReconcileResult();
     }
     const auto session = sessions_.find(key);
-    if (session != sessions_.end() && session->second.request_uid != stored->uid) forget(key);
+    if (session != sessions_.end() && session->second.request_uid != cached->uid) forget(key);
     const auto recorded = recorded_.find(key);
     if (recorded != recorded_.end()) {
-        if (recorded->second == stored->uid && !api::is_terminal(stored->phase)) co_return kube::ReconcileResult();
+        if (recorded->second == cached->uid && !api::is_terminal(cached->phase)) co_return kube::ReconcileResult();
         recorded_.erase(recorded);
     }
+    const auto stored = std::make_shared<const StoredRequest>(read_request(*cached));
     if (sessions_.contains(key)) {
         auto followed = co_await follow(key, stored, stop);
         co_return followed;
@@ -88,7 +89,7 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::reconcile(std::st
 
 Facts RequestReconciler::facts_of(const StoredRequest& stored) const {
     Facts facts{.request = *stored.parsed, .operator_namespace = context_.operator_namespace};
-    const auto object = kube::parse_json(stored.sealed_text);
+    const auto object = kube::parse_json(stored.text);
     if (object) facts.identity = check_identity(*context_.keys(), "DebugRequest", *object);
     if (const auto labels = context_.namespaces.get(stored.ns)) facts.namespace_labels = *labels;
     for (const auto& cached : context_.policies.list()) facts.policies.push_back(cached->policy);
@@ -102,19 +103,18 @@ Sessions RequestReconciler::count_sessions(const api::DebugRequest& request) con
     const std::string requester = request.spec.requester ? request.spec.requester->username : "";
     for (const auto& other : context_.requests.list()) {
         const std::string key = other->key();
-        if (key == own_key || !other->parsed) continue;
+        if (key == own_key || !other->is_readable) continue;
         const auto session = sessions_.find(key);
         const bool ours = session != sessions_.end() && session->second.request_uid == other->uid;
         const auto recorded = recorded_.find(key);
         if (recorded != recorded_.end() && recorded->second == other->uid) continue;
-        if (!ours && !(api::holds_a_place(other->phase) && !other->parsed->status.targets.empty())) continue;
+        if (!ours && !(api::holds_a_place(other->phase) && other->has_targets)) continue;
         if (ours && session->second.finished) continue;
-        const auto& spec = other->parsed->spec;
-        if (spec.requester && spec.requester->username == requester) ++sessions.by_requester;
+        if (other->requester == requester) ++sessions.by_requester;
         if (other->ns != request.namespace_name) continue;
         ++sessions.in_namespace;
-        if (spec.target.pod_name != request.spec.target.pod_name) continue;
-        sessions.in_pod[key] = ours ? session->second.target_container : spec.target.container;
+        if (other->pod != request.spec.target.pod_name) continue;
+        sessions.in_pod[key] = ours ? session->second.target_container : other->container;
     }
     return sessions;
 }
@@ -262,7 +262,7 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::inject(std::strin
         auto failed = co_await fail_injection(key, stored, std::move(rehearsed.error()), true, stop);
         co_return failed;
     }
-    const Stored latest = context_.requests.get(key);
+    const auto latest = context_.requests.get(key);
     if (!latest || latest->uid != stored->uid || latest->deleting) {
         forget(key);
         co_return kube::ReconcileResult();
@@ -338,8 +338,7 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::record_end(std::s
                                                                           api::DebugRequestStatus status,
                                                                           std::stop_token stop) {
     const bool was_sent_before = !endings_.try_emplace(key, Ending{stored->uid, status}).second;
-    const bool is_recorded = stored->parsed && stored->parsed->status == status;
-    if (!is_recorded) {
+    if (!is_recorded(*stored, status)) {
         const auto written =
             co_await context_.cluster.write_status(stored->ns, stored->name, stored->uid, status, stop);
         if (!written) {

@@ -29,7 +29,7 @@ namespace endoscope::controller {
 struct ReconcilerContext {
     kube::Clock& clock;
     Cluster& cluster;
-    const kube::Store<StoredRequest>& requests;
+    const kube::Store<CachedRequest>& requests;
     const kube::Store<CachedPolicy>& policies;
     const kube::Store<api::Labels>& namespaces;
     PodFollower& follower;

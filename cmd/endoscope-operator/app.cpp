@@ -5,6 +5,7 @@
 #include "controller/operator.hpp"
 #include "controller/seal_keys.hpp"
 #include "kube/base/log.hpp"
+#include "kube/base/memory.hpp"
 #include "kube/base/task_group.hpp"
 #include "kube/client/client.hpp"
 #include "kube/client/connection.hpp"
@@ -362,6 +363,7 @@ class App {
         if (stop_.stop_requested()) co_return;
         std::puts("ready");
         std::fflush(stdout);
+        kube::release_start_up_memory();
     }
 
     const Options& options_;

@@ -9,7 +9,8 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr std::size_t kReadSize = 64 * 1024;
+/// A TLS record holds no more (RFC 8446, 5.1), and one read gives one record. Every open watch has a buffer of this.
+constexpr std::size_t kReadSize = 16 * 1024;
 constexpr std::size_t kMaxHead = 256 * 1024;
 constexpr int kMaxInterimResponses = 16;
 

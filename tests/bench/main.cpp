@@ -61,5 +61,14 @@ int main(int argc, char** argv) {
                          "verdict_half_deny/policies:1/patterns:2", "verdict_half_deny/policies:100/patterns:50");
     reporter.print_ratio("denial, 1 policy of 1 pattern : 100 policies of 50", "verdict_denied/policies:1/patterns:1",
                          "verdict_denied/policies:100/patterns:50");
+    reporter.print_ratio("Pods: client, reflector and store, least projection : nlohmann's DOM",
+                         "reflector_pods_minimal", "parse_dom/pods");
+    reporter.print_ratio("Pods: as the operator runs it : nlohmann's DOM", "reflector_pods", "parse_dom/pods");
+    reporter.print_ratio("Pods: as the operator runs it : nlohmann's SAX, nothing kept", "reflector_pods",
+                         "parse_sax/pods");
+    reporter.print_ratio("DebugRequests: as the operator runs it : nlohmann's DOM", "reflector_requests",
+                         "parse_dom/requests");
+    reporter.print_ratio("DebugRequests: as the operator runs it : nlohmann's SAX, nothing kept", "reflector_requests",
+                         "parse_sax/requests");
     return reporter.failed() ? 1 : 0;
 }
