@@ -267,6 +267,7 @@ asio::awaitable<Result<std::string>> Client::call(ApiRequest request, std::stop_
     const int max_attempts = request.max_attempts.value_or(options_.max_attempts);
     bool fresh_only = false;
     std::string previous;
+    std::optional<Error> sent;  ///< How the last attempt that went out ended.
     for (int number = 1;; ++number) {
         const bool admitted = co_await pass_rate_limit(request, stop);
         if (!admitted) co_return std::unexpected(with_previous_attempt(stopped(request), previous));
@@ -285,11 +286,14 @@ asio::awaitable<Result<std::string>> Client::call(ApiRequest request, std::stop_
         }
         if (body) co_return body;
         if (stop.stop_requested()) co_return std::unexpected(with_previous_attempt(stopped(request), previous));
+        // Refused by `may_send` after an attempt that may have been carried out: that one's end is the answer.
+        if (body.error().kind == ErrorKind::cancelled && sent) co_return std::unexpected(std::move(*sent));
         const auto delay = retries_.delay(body.error(), may_repeat);
         if (!delay || number >= max_attempts) {
             co_return std::unexpected(with_previous_attempt(std::move(body.error()), previous));
         }
         previous = body.error().message;
+        sent = body.error();
         const std::string code =
             body.error().http_status == 0 ? std::string(kNoResponse) : std::to_string(body.error().http_status);
         if (options_.observer != nullptr) options_.observer->on_retry(request.method, host(), code);

@@ -47,8 +47,8 @@ struct ApiRequest {
     std::optional<Duration> timeout;  ///< Instead of the client's default.
     std::optional<int> max_attempts;  ///< Likewise.
     RequestPriority priority = RequestPriority::normal;
-    /// Asked right before each attempt is sent, after any wait for a connection: false ends the call as cancelled. For
-    /// writes that only a leader may make.
+    /// Asked right before each attempt is sent, after any wait for a connection: false ends the call, as cancelled, or
+    /// as the attempt before it ended, which may have been carried out. For writes that only a leader may make.
     std::function<bool()> may_send = {};
 };
 

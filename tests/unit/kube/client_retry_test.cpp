@@ -281,5 +281,27 @@ TEST(ClientRetry, EveryAttemptPassesTheRateLimit) {
     test::run_coro(rate_limited());
 }
 
+asio::awaitable<void> a_write_that_was_sent_is_not_called_cancelled() {
+    Fixture f(co_await asio::this_coro::executor);
+    bool may = false;
+    auto write = post();
+    write.idempotent = true;
+    write.may_send = [&may] { return may; };
+    co_await f.start(write);
+    EXPECT_TRUE(f.failed_with(ErrorKind::cancelled)) << "nothing was sent";
+    may = true;
+    f.server.drop();
+    co_await f.start(write);
+    may = false;
+    co_await f.pass(seconds(3));
+    EXPECT_TRUE(f.failed_with(ErrorKind::transport)) << "the first attempt may have been carried out";
+    EXPECT_EQ(f.server.requests().size(), 1U);
+    co_await test::settle();
+}
+
+TEST(ClientRetry, AWriteThatWasSentIsNotCalledCancelled) {
+    test::run_coro(a_write_that_was_sent_is_not_called_cancelled());
+}
+
 }  // namespace
 }  // namespace kube
