@@ -284,8 +284,7 @@ TEST(ClientRetry, EveryAttemptPassesTheRateLimit) {
 asio::awaitable<void> a_write_that_was_sent_is_not_called_cancelled() {
     Fixture f(co_await asio::this_coro::executor);
     bool may = false;
-    auto write = post();
-    write.idempotent = true;
+    auto write = post(true);
     write.may_send = [&may] { return may; };
     co_await f.start(write);
     EXPECT_TRUE(f.failed_with(ErrorKind::cancelled)) << "nothing was sent";
