@@ -98,7 +98,6 @@ class PodFollower::Watch final : public kube::ReflectorSink {
         for (const std::string& key : target.requests) owner_.notify_(key);
     }
     const std::string& ns() const { return ns_; }
-    bool is_shared() const { return only_.empty(); }
 
     std::map<std::string, Target> targets;  ///< By Pod name.
     std::stop_source stop;
