@@ -275,6 +275,7 @@ asio::awaitable<Result<std::string>> Client::call(ApiRequest request, std::stop_
         // The server closes idle connections without telling us: very likely nothing happened there, but only what may
         // be repeated can rely on it.
         if (tried.stale && may_repeat) {
+            sent = tried.result.error();
             fresh_only = true;
             tried = co_await attempt(request, fresh_only, stop);
         }

@@ -68,12 +68,28 @@ void report(const Plan& plan, const Outcome& outcome, bool with_shrinking) {
 /// The plan of run `number`: of that seed, or, in a sweep, the plain one with one fault at that point.
 Plan plan_of(const Options& options, std::uint64_t number) {
     if (options.sweep.empty()) return simulation::make_plan(options.first + number);
-    Plan plan = simulation::make_plain_plan();
-    const auto point = static_cast<std::int64_t>(options.first + number * options.stride);
-    const auto kind = options.sweep == "crash" ? simulation::Kind::crash : simulation::Kind::cut;
-    // Before the replica starts it can be told when to die, but has no connection yet.
-    const auto at = kind == simulation::Kind::crash ? kube::Duration() : std::chrono::milliseconds(510);
-    plan.events.insert(plan.events.begin(), {.at = at, .kind = kind, .which = 0, .amount = point});
+    using simulation::Kind;
+    // Before the replica starts it can be told when to die, but has no connection yet; who leads must lead by then.
+    constexpr std::chrono::milliseconds kConnected(510);
+    constexpr std::chrono::milliseconds kLeading(790);
+    simulation::Event fault{.amount = static_cast<std::int64_t>(options.first + number * options.stride)};
+    if (options.sweep == "crash") fault.kind = Kind::crash;
+    if (options.sweep == "cut") {
+        fault.kind = Kind::cut;
+        fault.at = kConnected;
+    }
+    if (options.sweep == "stop") {
+        fault.kind = Kind::terminate;
+        fault.at = kConnected;
+    }
+    if (options.sweep == "freeze") {
+        fault.kind = Kind::freeze;
+        fault.at = kLeading;
+        fault.which = simulation::kLeader;
+        fault.lasts = std::chrono::seconds(20);  // so long that another one takes the Lease
+    }
+    Plan plan = simulation::make_plain_plan(fault.kind == Kind::freeze ? 2 : 1);
+    plan.events.insert(plan.events.begin(), fault);
     return plan;
 }
 
@@ -177,8 +193,8 @@ int main(int argc, char** argv) {
     app.add_option("--max-seconds", options.max_seconds, "begin no further seed after so long; 0 = no limit");
     app.add_option("--seed", options.seed, "run this seed alone, exactly as it ran before");
     app.add_option("--sweep", options.sweep,
-                   "instead of seeds: one plain life, killed after, or cut off in, run by run")
-        ->check(CLI::IsMember({"crash", "cut"}));
+                   "instead of seeds: one plain life, killed, stopped, frozen or cut off after ever more")
+        ->check(CLI::IsMember({"crash", "cut", "freeze", "stop"}));
     app.add_option("--stride", options.stride, "of a sweep: steps or bytes from one run to the next")
         ->capture_default_str();
     app.add_option("--only", options.only, "with --seed: only these of its events")->delimiter(',');

@@ -11,7 +11,18 @@ find "$copy" -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
 # Times are kept, so that only what a mutant touches is built again.
 git ls-files -co --exclude-standard -z | xargs -0 cp -p --parents -t "$copy"
 cd "$copy"
+# But what an earlier run left mutated is newer than its source.
+sed -n 's|^+++ b/||p' "$here"/tests/simulation/mutants/*.patch | sort -u | xargs touch
 cmake --preset release >configure.log 2>&1 || { cat configure.log; exit 1; }
+
+# What `make test` runs, the shortest first; stops at the first violation.
+run() {
+  for arguments in "--sweep freeze --seeds 600" "--sweep stop --seeds 600" "--sweep crash --seeds 1000" \
+    "--seeds $seeds"; do
+    # shellcheck disable=SC2086
+    build/release/tests/simulation/endoscope-simulation $arguments --no-shrink >run.log || return 1
+  done
+}
 
 names=("$@")
 [ ${#names[@]} -gt 0 ] || names=($(cd "$here/tests/simulation/mutants" && ls -- *.patch | sed 's/\.patch$//'))
@@ -21,11 +32,11 @@ for name in "${names[@]}"; do
   patch -p1 --quiet <"$patch" || { echo "$name: the patch does not apply" >&2; exit 1; }
   cmake --build --preset release --parallel "$(nproc)" --target endoscope-simulation >build.log 2>&1 ||
     { tail -n 30 build.log; echo "$name: does not build" >&2; exit 1; }
-  if build/release/tests/simulation/endoscope-simulation --seeds "$seeds" --no-shrink >run.log; then
+  if run; then
     survived+=("$name")
-    echo "$name: SURVIVED $seeds seeds"
+    echo "$name: SURVIVED the sweeps and $seeds seeds"
   else
-    echo "$name: caught: $(grep -m1 breaks run.log)"
+    echo "$name: caught by $arguments: $(grep -m1 breaks run.log || tail -n 1 run.log)"
   fi
   patch -p1 --quiet --reverse <"$patch"
 done

@@ -32,8 +32,9 @@ class Planner {
         const std::int64_t faults = chance(10) ? 0 : number(1, 8);
         for (std::int64_t i = 0; i < faults; ++i) go_wrong();
         // A leader that sleeps through its lease in the middle of something is what fencing is about.
-        if (plan_.replicas > 1 && may_freeze_ && chance(60))
-            amid_work(add(Kind::freeze, replica())).lasts = milliseconds(number(15000, 35000));
+        if (plan_.replicas > 1 && may_freeze_ && chance(60)) freeze(kLeader, 15000, 35000);
+        // Nor may an injection that nobody answered be forgotten when the policy changes before it is seen.
+        if (chance(10)) tighten_amid_lost_answers();
         // By time, then by position: the sort itself need not be stable.
         std::vector<std::pair<kube::Duration, std::size_t>> order;
         for (std::size_t i = 0; i < plan_.events.size(); ++i) order.emplace_back(plan_.events[i].at, i);
@@ -115,6 +116,20 @@ class Planner {
         event.percent = static_cast<int>(pick({10, 30, 60, 100}));
     }
 
+    void freeze(int which, std::int64_t least, std::int64_t most) {
+        Event& event = amid_work(add(Kind::freeze, which));
+        event.amount = number(0, 400);
+        event.lasts = milliseconds(number(least, most));
+    }
+
+    void tighten_amid_lost_answers() {
+        Event& lost = amid_work(add(Kind::lose_answers, 0));
+        lost.amount = 1;
+        lost.lasts = milliseconds(5000);
+        const kube::Duration then = lost.at + milliseconds(number(0, 3000));
+        add(Kind::edit_policy, 0).at = then;
+    }
+
     void go_wrong() {
         switch (number(0, 17)) {
             case 0:
@@ -123,11 +138,11 @@ class Planner {
                 amid_work(add(Kind::crash, replica())).amount = number(0, 400);
                 break;
             case 3:
-                amid_work(add(Kind::terminate, replica()));
+                amid_work(add(Kind::terminate, replica())).amount = number(0, 800);
                 break;
             case 4:
                 if (may_freeze_) {
-                    amid_work(add(Kind::freeze, replica())).lasts = milliseconds(number(100, 30000));
+                    freeze(replica(), 100, 30000);
                 } else {
                     amid_work(add(Kind::partition, replica())).lasts = milliseconds(number(100, 40000));
                 }
@@ -148,7 +163,7 @@ class Planner {
                 break;
             case 9:
                 if (may_freeze_) {
-                    amid_work(add(Kind::freeze, replica())).lasts = milliseconds(number(14000, 30000));
+                    freeze(kLeader, 14000, 30000);
                 } else {
                     amid_work(add(Kind::stall, replica())).lasts = milliseconds(number(100, 30000));
                 }
@@ -160,7 +175,7 @@ class Planner {
                 window(Kind::conflict, 0, 5000);
                 break;
             case 12:
-                window(Kind::lose_answers, 0, 10000);
+                window(Kind::lose_answers, number(0, 1), 10000);
                 break;
             case 13:
                 window(Kind::time_out, 0, 10000);
@@ -203,16 +218,17 @@ Plan make_plan(std::uint64_t seed) {
     return Planner(seed).make();
 }
 
-Plan make_plain_plan() {
+Plan make_plain_plan(int replicas) {
     Plan plan;
     plan.seed = kPlainSeed;
+    plan.replicas = replicas;
     plan.most_latency = milliseconds(1);
     plan.events = {{.at = milliseconds(800), .kind = Kind::create, .which = 0}};
     return plan;
 }
 
 std::string describe(const Event& event) {
-    const std::string which = std::to_string(event.which);
+    const std::string which = event.which == kLeader ? "that leads" : std::to_string(event.which);
     const std::string amount = std::to_string(event.amount);
     const auto what = [&]() -> std::string {
         switch (event.kind) {
@@ -239,9 +255,9 @@ std::string describe(const Event& event) {
             case Kind::crash:
                 return "kill replica " + which + " after " + amount + " steps";
             case Kind::terminate:
-                return "SIGTERM to replica " + which;
+                return "SIGTERM to replica " + which + " after " + amount + " steps of anybody";
             case Kind::freeze:
-                return "freeze replica " + which;
+                return "freeze replica " + which + " after " + amount + " steps";
             case Kind::clock_jump:
                 return "the wall clock of replica " + which + " jumps by " + amount + " s";
             case Kind::partition:
@@ -257,7 +273,7 @@ std::string describe(const Event& event) {
             case Kind::conflict:
                 return "the API server answers PATCH with 409";
             case Kind::lose_answers:
-                return "answers are lost";
+                return event.amount == 0 ? "answers are lost" : "answers to writes are lost";
             case Kind::time_out:
                 return "requests are carried out and answered 504";
             case Kind::slow:

@@ -22,9 +22,9 @@ enum class Kind {
     replace_pod,      ///< Pod `which` vanishes and another one takes its name.
     bypass_webhooks,  ///< The webhook configurations are gone for a while.
     // the operator's processes
-    crash,       ///< Replica `which` is killed `amount` steps later and started again.
-    terminate,   ///< Replica `which` gets SIGTERM, and is started again.
-    freeze,      ///< Replica `which` does not run for a while.
+    crash,       ///< Replica `which` is killed `amount` of its steps later and started again.
+    terminate,   ///< Replica `which` gets SIGTERM `amount` steps of anybody later, and is started again.
+    freeze,      ///< Replica `which` does not run for a while, from `amount` of its steps later.
     clock_jump,  ///< The wall clock of replica `which` jumps by `amount` seconds.
     // the network
     partition,  ///< Replica `which` and the API server do not hear of each other.
@@ -34,7 +34,7 @@ enum class Kind {
     // the API server
     reject,        ///< Requests are answered with code `amount`, some with Retry-After; nothing is done.
     conflict,      ///< PATCHes are answered 409.
-    lose_answers,  ///< Requests are carried out, and the connection ends without an answer.
+    lose_answers,  ///< Requests (writes alone with amount 1) are carried out, and the connection ends without an answer.
     time_out,      ///< Requests are carried out and answered 504.
     slow,          ///< Requests wait up to `amount` milliseconds before anything is done.
     restart_api,   ///< The API server is away for a while, and has forgotten its watch history afterwards.
@@ -42,11 +42,14 @@ enum class Kind {
     no_webhook,    ///< The webhooks cannot be reached (amount 0), or never answer (1).
 };
 
+/// Instead of a replica: the one that leads.
+inline constexpr int kLeader = -1;
+
 /// One thing that happens.
 struct Event {
     kube::Duration at{};  ///< From the start of the run.
     Kind kind{};
-    int which = 0;            ///< A request, a Pod or a replica, by `kind`.
+    int which = 0;            ///< A request, a Pod or a replica (or kLeader), by `kind`.
     std::int64_t amount = 0;  ///< See `Kind`.
     kube::Duration lasts{};   ///< For what goes on for a while.
     int percent = 100;        ///< Of the requests that meet the fault.
@@ -66,7 +69,7 @@ struct Plan {
 Plan make_plan(std::uint64_t seed);
 
 /// A plan in which one request lives its whole life, for sweeps through it.
-Plan make_plain_plan();
+Plan make_plain_plan(int replicas);
 
 /// One line, e.g. "12.345s crash replica 0 after 17 steps".
 std::string describe(const Event& event);

@@ -31,6 +31,7 @@ constexpr kube::Duration kRestartDelay = std::chrono::seconds(1);
 constexpr int kCreateAttempts = 8;
 /// Handlers that may run at one moment; more is a circle that no clock ends.
 constexpr std::uint64_t kMostStepsAtOnce = 2'000'000;
+constexpr std::uint64_t kMostRoundsAtOnce = 100'000;
 
 class World {
   public:
@@ -46,7 +47,10 @@ class World {
         std::unique_ptr<OperatorProcess> process;
         int lives = 0;
         bool frozen = false;
-        std::optional<std::int64_t> dies_after;  ///< Steps.
+        std::optional<std::int64_t> dies_after;  ///< Of its steps.
+        std::optional<std::int64_t> freezes_after;
+        std::optional<std::int64_t> stops_after;  ///< Of anybody's steps.
+        kube::Duration freezes_for{};
         std::chrono::microseconds wall_offset{0};
         std::unique_ptr<kube::Timer> restart;
         std::unique_ptr<kube::Timer> thaw;
@@ -56,6 +60,10 @@ class World {
     void note(const std::string& text);
     void start(int replica);
     void end(int replica, const std::string& how);
+    void freeze(Replica& replica);
+    void terminate(int replica);
+    /// One step of somebody's was made: SIGTERM for those whose time has come.
+    void count_step();
     void carry_out(const Event& event);
     void after(kube::Duration delay, std::function<void()> what);
     /// Runs whatever is ready, until nothing is.
@@ -69,6 +77,7 @@ class World {
     void forge(int which);
     void tamper(int which);
     bool alive() const;
+    int leader() const;
 
     const Plan& plan_;
     bool with_trace_;
@@ -178,6 +187,8 @@ void World::end(int which, const std::string& how) {
                        replica.process->exit_code() == 0 && !may_not_know);
     replica.process.reset();
     replica.dies_after.reset();
+    replica.freezes_after.reset();
+    replica.stops_after.reset();
     replica.frozen = false;
     replica.restart = clock_.call_after(kRestartDelay, [this, which] { start(which); });
 }
@@ -201,6 +212,34 @@ std::optional<Network::Port> World::find_port(const std::string& name) {
     return ports[random_() % ports.size()];
 }
 
+void World::freeze(Replica& replica) {
+    note("* freeze " + replica.process->name());
+    replica.freezes_after.reset();
+    replica.frozen = true;
+    replica.thaw = clock_.call_after(replica.freezes_for, [&replica] { replica.frozen = false; });
+}
+
+void World::terminate(int which) {
+    Replica& replica = replicas_[static_cast<std::size_t>(which)];
+    const std::string name = replica.process->name();
+    note("* SIGTERM to " + name);
+    replica.stops_after.reset();
+    replica.process->terminate();
+    // As its own limit would, and the kubelet after it.
+    replica.overtime = clock_.call_after(kShutdownTime, [this, which, name] {
+        const auto& process = replicas_[static_cast<std::size_t>(which)].process;
+        if (process && process->name() == name) end(which, "overtime:");
+    });
+}
+
+void World::count_step() {
+    ++outcome_.steps;
+    for (int i = 0; i < plan_.replicas; ++i) {
+        auto& left = replicas_[static_cast<std::size_t>(i)].stops_after;
+        if (left && --*left <= 0) terminate(i);
+    }
+}
+
 bool World::step(int which) {
     Replica& replica = replicas_[static_cast<std::size_t>(which)];
     if (!replica.process || replica.frozen) return false;
@@ -209,7 +248,8 @@ bool World::step(int which) {
         if (replica.process->exit_code()) end(which, "ended:");
         return false;
     }
-    ++outcome_.steps;
+    count_step();
+    if (replica.freezes_after && --*replica.freezes_after <= 0) freeze(replica);
     if (replica.dies_after && --*replica.dies_after <= 0) end(which, "kill");
     return true;
 }
@@ -220,7 +260,7 @@ void World::settle() {
         busy = false;
         running_ = "kube-apiserver";
         if (api_.context().poll_one() > 0) {
-            ++outcome_.steps;
+            count_step();
             busy = true;
         }
         for (int i = 0; i < plan_.replicas; ++i) busy = step(i) || busy;
@@ -320,7 +360,8 @@ void World::carry_out(const Event& event) {
     const kube::SteadyTime until = clock_.steady_now() + event.lasts;
     model::Cluster& cluster = api_.cluster();
     const bool of_replica = event.kind >= Kind::crash && event.kind <= Kind::stall;
-    Replica* const replica = of_replica ? &replicas_[static_cast<std::size_t>(event.which)] : nullptr;
+    const int which = event.which == kLeader ? leader() : event.which;
+    Replica* const replica = of_replica ? &replicas_[static_cast<std::size_t>(which)] : nullptr;
     const std::string name = replica != nullptr && replica->process ? replica->process->name() : "";
     if (event.kind == Kind::crash) replica->dies_after = event.amount;  // of its next life when there is none now
     if (replica != nullptr && name.empty()) return;
@@ -366,16 +407,13 @@ void World::carry_out(const Event& event) {
         case Kind::crash:
             break;
         case Kind::terminate:
-            replica->process->terminate();
-            // As its own limit would, and the kubelet after it.
-            replica->overtime = clock_.call_after(kShutdownTime, [this, which = event.which, name] {
-                const auto& process = replicas_[static_cast<std::size_t>(which)].process;
-                if (process && process->name() == name) end(which, "overtime:");
-            });
+            replica->stops_after = event.amount;
+            if (event.amount == 0) terminate(which);
             break;
         case Kind::freeze:
-            replica->frozen = true;
-            replica->thaw = clock_.call_at(until, [replica] { replica->frozen = false; });
+            replica->freezes_for = event.lasts;
+            replica->freezes_after = event.amount;
+            if (event.amount == 0) freeze(*replica);
             break;
         case Kind::clock_jump:
             replica->wall_offset += std::chrono::seconds(event.amount);
@@ -420,10 +458,19 @@ void World::carry_out(const Event& event) {
 }
 
 bool World::alive() const {
+    if (std::ranges::any_of(replicas_, &Replica::frozen)) return false;
     for (const Replica& replica : replicas_) {
-        if (replica.process && !replica.frozen && replica.process->leads() && replica.process->synced()) return true;
+        if (replica.process && replica.process->leads() && replica.process->synced()) return true;
     }
     return false;
+}
+
+int World::leader() const {
+    for (int i = 0; i < plan_.replicas; ++i) {
+        const auto& process = replicas_[static_cast<std::size_t>(i)].process;
+        if (process && process->leads()) return i;
+    }
+    return 0;
 }
 
 Outcome World::run() {
@@ -436,6 +483,7 @@ Outcome World::run() {
     });
     const kube::Duration aftermath = may_be_late ? kLongAftermath : kAftermath;
     std::optional<kube::SteadyTime> rest;
+    std::uint64_t rounds = 0;
     while (!checks_.violation()) {
         settle();
         if (checks_.violation()) break;
@@ -451,6 +499,8 @@ Outcome World::run() {
         if (!clock_.advance_to_next()) {
             checks_.violated("every request comes to an end", "nothing is going to happen; " + checks_.unsettled());
         }
+        rounds = clock_.steady_now() == now ? rounds + 1 : 0;
+        if (rounds > kMostRoundsAtOnce) checks_.violated("no busy circle", "timers run for ever at one moment");
     }
     if (!checks_.violation()) {
         for (std::size_t i = 0; i < replicas_.size(); ++i) {

@@ -298,6 +298,24 @@ asio::awaitable<void> a_write_that_was_sent_is_not_called_cancelled() {
     co_await test::settle();
 }
 
+asio::awaitable<void> a_write_on_a_stale_connection_is_not_called_cancelled() {
+    Fixture f(co_await asio::this_coro::executor);
+    f.server.reply(200, "{}");
+    co_await f.client.call(get("/x"));
+    f.server.drop();  // perhaps after it was carried out
+    int asked = 0;
+    auto write = post(true);
+    write.may_send = [&asked] { return ++asked == 1; };
+    const auto written = co_await f.client.call(write);
+    EXPECT_EQ(f.server.requests().size(), 2U);
+    EXPECT_EQ(asked, 2);
+    EXPECT_FALSE(written);
+    if (!written) EXPECT_EQ(written.error().kind, ErrorKind::transport);
+}
+TEST(ClientRetry, AWriteOnAStaleConnectionIsNotCalledCancelled) {
+    test::run_coro(a_write_on_a_stale_connection_is_not_called_cancelled());
+}
+
 TEST(ClientRetry, AWriteThatWasSentIsNotCalledCancelled) {
     test::run_coro(a_write_that_was_sent_is_not_called_cancelled());
 }
