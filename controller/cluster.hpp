@@ -35,6 +35,9 @@ class Cluster {
   public:
     explicit Cluster(kube::Client& client, WriteGate gate = {}) : client_(client), gate_(std::move(gate)) {}
 
+    /// Whether this replica leads, as far as it can know right now.
+    bool may_write() const { return !gate_.may_send || gate_.may_send(); }
+
     boost::asio::awaitable<kube::Result<PodView>> get_pod(std::string ns, std::string name, std::stop_token stop);
     /// Labels of a namespace, read live.
     boost::asio::awaitable<kube::Result<api::Labels>> get_namespace_labels(std::string ns, std::stop_token stop);

@@ -52,6 +52,8 @@ bool RequestReconciler::places_are_known() const {
 }
 
 asio::awaitable<RequestReconciler::Outcome> RequestReconciler::reconcile(std::string key, std::stop_token stop) {
+    // What is recorded by now may be the work of the next leader, and is counted by that one.
+    if (!context_.cluster.may_write()) co_return kube::fail(kube::ErrorKind::cancelled, "this replica does not lead");
     const auto cached = context_.requests.get(key);
     if (!cached || cached->deleting) {
         forget(key);

@@ -327,6 +327,22 @@ void Checks::at_rest(const std::string& process, double queued, std::size_t conn
         violated("connections are bounded", process + " has " + std::to_string(connections) + " at rest");
 }
 
+void Checks::on_shown(const std::string& process, double requests, double active) {
+    const std::size_t there = cluster_.storage.list(kRequestTable, "").size();
+    if (static_cast<std::size_t>(requests) != there)
+        violated("gauges show what is there",
+                 process + " shows " + std::to_string(requests) + " requests of " + std::to_string(there));
+    std::ptrdiff_t running = 0;
+    for (const auto& [uid, pod] : pods_) {
+        running += std::ranges::count_if(pod.containers, [&](const auto& entry) {
+            return !pod.gone && entry.second.was_running && !entry.second.ended;
+        });
+    }
+    if (active > static_cast<double>(running))
+        violated("gauges show what is there",
+                 process + " shows " + std::to_string(active) + " sessions of " + std::to_string(running));
+}
+
 void Checks::at_rest() {
     std::size_t ended = 0;
     std::size_t ended_and_kept = 0;

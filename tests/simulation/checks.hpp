@@ -54,6 +54,8 @@ class Checks {
     void at_rest();
     /// Likewise of one process.
     void at_rest(const std::string& process, double queued, std::size_t connections);
+    /// What the leader's gauges show at the end of a run.
+    void on_shown(const std::string& process, double requests, double active);
 
   private:
     struct Request {

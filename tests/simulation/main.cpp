@@ -103,13 +103,21 @@ int work(const Options& options, unsigned number, int result) {
             std::chrono::steady_clock::now() - began > std::chrono::seconds(options.max_seconds))
             break;
         const Plan plan = plan_of(options, i);
-        const Outcome outcome = simulation::run(plan, false);
+        const Outcome outcome = simulation::run(plan, options.trace);
+        for (const std::string& line : outcome.trace) std::printf("%s\n", line.c_str());
         ++totals.seeds;
         totals.steps += outcome.steps;
         totals.calls += outcome.calls;
         totals.simulated_seconds += std::chrono::duration<double>(outcome.simulated).count();
         if (!outcome.violation) continue;
-        report(plan, outcome, !options.no_shrink);
+        if (options.sweep.empty()) {
+            report(plan, outcome, !options.no_shrink);
+        } else {
+            std::printf("%s breaks: %s\n  %s\nreplay: endoscope-simulation --sweep %s --first %llu --seeds 1 --trace\n",
+                        simulation::describe(plan.events.front()).c_str(), outcome.violation->invariant.c_str(),
+                        outcome.violation->details.c_str(), options.sweep.c_str(),
+                        static_cast<unsigned long long>(plan.events.front().amount));
+        }
         code = 1;
         break;
     }
@@ -198,7 +206,7 @@ int main(int argc, char** argv) {
     app.add_option("--stride", options.stride, "of a sweep: steps or bytes from one run to the next")
         ->capture_default_str();
     app.add_option("--only", options.only, "with --seed: only these of its events")->delimiter(',');
-    app.add_flag("--trace", options.trace, "with --seed: print all that happens");
+    app.add_flag("--trace", options.trace, "print all that happens");
     app.add_flag("--no-shrink", options.no_shrink, "report a failure as it is");
     CLI11_PARSE(app, argc, argv);
     return options.seed ? run_one(options) : run_many(options);

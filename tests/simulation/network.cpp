@@ -204,14 +204,20 @@ void Network::send(const std::shared_ptr<Connection>& connection, int from, std:
 void Network::finish(const std::shared_ptr<Connection>& connection, int from) {
     if (connection->over) return;
     Half& to = connection->halves[1 - from];
-    // Who gives up a request closes abruptly: what the peer has not received by then it never gets.
-    if (from == 0) to.flying.clear();
+    // Who gives up a request closes abruptly: what is on the wire arrives, what would have to be sent again never does.
+    if (from == 0 && is_partitioned(*connection)) to.flying.clear();
     if (connection->silent) return;
     Half::Message message{.bytes = {}, .due = clock_.steady_now() + latency(), .end = true};
     if (!to.flying.empty()) message.due = std::max(message.due, to.flying.back().due);
     to.flying.push_back(std::move(message));
-    if (from == 0) to.timer.reset();
     if (!to.timer) schedule(connection, 1 - from);
+}
+
+bool Network::is_partitioned(const Connection& connection) const {
+    return std::ranges::any_of(connection.names, [this](const std::string& name) {
+        const auto way = partitioned_.find(name);
+        return way != partitioned_.end() && way->second > clock_.steady_now();
+    });
 }
 
 void Network::schedule(const std::shared_ptr<Connection>& connection, int to) {
@@ -258,6 +264,10 @@ void Network::partition(const std::string& process, kube::SteadyTime until) {
     partitioned_[process] = until;
     for (const auto& connection : connections_) {
         if (!connection->is_of(process)) continue;
+        if (connection->halves[0].closed) {
+            // Nobody sends again what gets lost now, but the peer is told, when it can be.
+            std::erase_if(connection->halves[1].flying, [](const auto& message) { return !message.end; });
+        }
         for (int to : {0, 1}) schedule(connection, to);
         if (random_() % 3 != 0) continue;
         connection->gives_up = clock_.call_at(until, [this, weak = std::weak_ptr(connection)] {

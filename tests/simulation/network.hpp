@@ -63,6 +63,7 @@ class Network {
     struct Half;
     kube::Duration latency();
     void send(const std::shared_ptr<Connection>& connection, int from, std::string bytes);
+    bool is_partitioned(const Connection& connection) const;
     void finish(const std::shared_ptr<Connection>& connection, int from);
     void deliver(const std::shared_ptr<Connection>& connection, int to);
     void schedule(const std::shared_ptr<Connection>& connection, int to);

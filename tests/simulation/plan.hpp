@@ -34,7 +34,7 @@ enum class Kind {
     // the API server
     reject,        ///< Requests are answered with code `amount`, some with Retry-After; nothing is done.
     conflict,      ///< PATCHes are answered 409.
-    lose_answers,  ///< Requests (writes alone with amount 1) are carried out, and the connection ends without an answer.
+    lose_answers,  ///< Requests (with amount 1: writes) are carried out, and the connection ends without an answer.
     time_out,      ///< Requests are carried out and answered 504.
     slow,          ///< Requests wait up to `amount` milliseconds before anything is done.
     restart_api,   ///< The API server is away for a while, and has forgotten its watch history afterwards.

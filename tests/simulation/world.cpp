@@ -478,9 +478,9 @@ Outcome World::run() {
     for (const Event& event : plan_.events) after(event.at, [this, &event] { carry_out(event); });
     const kube::SteadyTime calm = began_ + plan_.end();
     const kube::SteadyTime limit = calm + kPatience;
-    const bool may_be_late = std::ranges::any_of(plan_.events, [](const Event& event) {
-        return event.kind == Kind::silence || event.kind == Kind::slow || event.kind == Kind::partition;
-    });
+    // Whatever broke a watch, the next one may be a back-off away.
+    const bool may_be_late =
+        std::ranges::any_of(plan_.events, [](const Event& event) { return event.kind >= Kind::crash; });
     const kube::Duration aftermath = may_be_late ? kLongAftermath : kAftermath;
     std::optional<kube::SteadyTime> rest;
     std::uint64_t rounds = 0;
@@ -509,6 +509,9 @@ Outcome World::run() {
             checks_.on_counted(process->counter("endoscope_debug_requests_total"), true);
             checks_.at_rest(process->name(), process->counter("workqueue_depth"),
                             network_.connections(process->name()));
+            if (process->leads())
+                checks_.on_shown(process->name(), process->counter("endoscope_debug_requests"),
+                                 process->counter("endoscope_debug_sessions_active"));
         }
         checks_.at_rest();
     }
