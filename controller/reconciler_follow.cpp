@@ -153,6 +153,8 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::follow(std::strin
         sessions_.erase(key);
         co_return kube::ReconcileResult();
     }
+    // What the Pod showed while the end was sent again and again has not been looked at.
+    if (session.ending) co_return again_after(kube::Duration::zero());
     co_return again_after(progress.check_after);
 }
 

@@ -145,7 +145,7 @@ asio::awaitable<Result<std::unique_ptr<Client::Pooled>>> Client::acquire(bool fr
         auto candidate = std::move(idle_.front());
         idle_.pop_front();
         const SteadyTime now = clock_.steady_now();
-        if (now - candidate->used > options_.max_idle || now > candidate->retire_at) continue;
+        if (now - candidate->used >= options_.max_idle || now > candidate->retire_at) continue;
         candidate->reused = true;
         co_return candidate;
     }
@@ -163,6 +163,13 @@ void Client::release(std::unique_ptr<Pooled> connection) {
     if (!connection->http.reusable() || idle_.size() >= kMaxIdleConnections) return;
     connection->used = clock_.steady_now();
     idle_.push_front(std::move(connection));
+    if (!reap_) reap_ = clock_.call_at(idle_.back()->used + options_.max_idle, [this] { reap(); });
+}
+
+void Client::reap() {
+    reap_.reset();
+    while (!idle_.empty() && clock_.steady_now() - idle_.back()->used >= options_.max_idle) idle_.pop_back();
+    if (!idle_.empty()) reap_ = clock_.call_at(idle_.back()->used + options_.max_idle, [this] { reap(); });
 }
 
 asio::awaitable<Client::Attempt> Client::attempt(const ApiRequest& request, bool fresh_only, std::stop_token stop) {

@@ -200,8 +200,8 @@ void Checks::on_request(const model::Change& change) {
 void Checks::check_status(Request& request, const Json& status, bool tampered) {
     const std::string phase = string_at(status, {"phase"});
     const std::string reason = string_at(status, {"reason"});
-    if (tampered && (!request.terminal_phase.empty() || is_terminal_word(phase))) request.overwritten = true;
-    if (tampered || request.overwritten) return;
+    if (tampered && (!request.terminal_phase.empty() || is_terminal_word(phase))) ++request.overwritten;
+    if (tampered || request.overwritten > 0) return;
     const std::string says = request.key + " says " + phase + "/" + reason;
     if (!request.terminal_phase.empty() && phase != request.terminal_phase)
         violated("an end is final", says + " after " + request.terminal_phase);
@@ -292,7 +292,7 @@ void Checks::on_counted(double ended, bool whole) {
 }
 
 bool Checks::is_settled(const std::string& uid, const Request& request) const {
-    if (request.deleted || request.overwritten) return true;
+    if (request.deleted || request.overwritten > 0) return true;
     const Json* status = find_at(*request.object, {"status"});
     const std::string phase = status == nullptr ? "" : string_at(*status, {"phase"});
     if (phase != "Expired") return is_terminal_word(phase);
@@ -350,8 +350,8 @@ void Checks::at_rest() {
         const Json& status = request.object->contains("status") ? request.object->at("status") : Json::object();
         const std::string phase = string_at(status, {"phase"});
         if (!request.terminal_phase.empty()) ++ended;
-        if (request.overwritten) ++ended;  // may be judged, and counted, once more
-        if (request.deleted || request.overwritten) continue;
+        ended += request.overwritten;  // may be judged, and counted, once more each time
+        if (request.deleted || request.overwritten > 0) continue;
         if (is_terminal_word(phase)) ++ended_and_kept;
         if (!is_terminal_word(phase)) violated("every request comes to an end", request.key + " is " + phase);
         if (phase != request.terminal_phase)

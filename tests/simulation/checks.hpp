@@ -63,7 +63,8 @@ class Checks {
         model::Object object;  ///< As last seen.
         kube::SteadyTime created;
         bool deleted = false;
-        bool overwritten = false;  ///< Its recorded end was overwritten by somebody: nothing more is asked of it.
+        /// How often its recorded end was overwritten by somebody: nothing more is asked of it.
+        std::size_t overwritten = 0;
         std::string terminal_phase;
     };
     struct Container {

@@ -69,6 +69,27 @@ struct Fixture {
     std::optional<Result<std::string>> result;
 };
 
+asio::awaitable<void> idle_connections() {
+    ClientOptions short_lived = options();
+    short_lived.max_idle = seconds(60);
+    Fixture f(co_await asio::this_coro::executor, short_lived);
+    f.server.reply(200, "{}");
+    co_await f.client.call(get("/x"));
+    EXPECT_EQ(f.client.idle_connections(), 1U);
+    co_await f.pass(seconds(59));
+    EXPECT_EQ(f.client.idle_connections(), 1U);
+    f.server.reply(200, "{}");
+    co_await f.client.call(get("/x"));
+    co_await f.pass(seconds(59));
+    EXPECT_EQ(f.client.idle_connections(), 1U) << "it was used in between";
+    co_await f.pass(seconds(1));
+    EXPECT_EQ(f.client.idle_connections(), 0U) << "nothing asks for it, and it is closed all the same";
+    EXPECT_EQ(f.server.connections(), 1);
+}
+TEST(ClientRetry, AnIdleConnectionIsClosedWithoutAnotherCall) {
+    test::run_coro(idle_connections());
+}
+
 asio::awaitable<void> stale_connection() {
     Fixture f(co_await asio::this_coro::executor);
     for (const bool read : {true, false}) {
