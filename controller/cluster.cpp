@@ -159,9 +159,9 @@ asio::awaitable<kube::Result<PodView>> Cluster::inject(std::string ns, std::stri
     co_return to_pod(*body);
 }
 
-asio::awaitable<kube::Result<std::string>> Cluster::patch_status(std::string path, std::string uid,
+asio::awaitable<kube::Result<std::string>> Cluster::patch_status(std::string path, nlohmann::json metadata,
                                                                  nlohmann::json status, std::stop_token stop) {
-    const nlohmann::json patch = {{"metadata", {{"uid", uid}}}, {"status", std::move(status)}};
+    const nlohmann::json patch = {{"metadata", std::move(metadata)}, {"status", std::move(status)}};
     kube::ApiRequest request;
     request.method = "PATCH";
     request.path = std::move(path) + "/status";
@@ -174,11 +174,13 @@ asio::awaitable<kube::Result<std::string>> Cluster::patch_status(std::string pat
     co_return co_await client_.call(std::move(request), stop);
 }
 
-asio::awaitable<kube::Result<std::string>> Cluster::write_status(std::string ns, std::string name, std::string uid,
-                                                                 api::DebugRequestStatus status, std::stop_token stop) {
-    const std::string path = "/apis/endoscope.dev/v1alpha1/namespaces/" + kube::percent_encode(ns) + "/debugrequests/" +
-                             kube::percent_encode(name);
-    const auto body = co_await patch_status(path, std::move(uid), status_patch(status), stop);
+asio::awaitable<kube::Result<std::string>> Cluster::write_status(std::shared_ptr<const StoredRequest> request,
+                                                                 std::string version, api::DebugRequestStatus status,
+                                                                 std::stop_token stop) {
+    const std::string path = "/apis/endoscope.dev/v1alpha1/namespaces/" + kube::percent_encode(request->ns) +
+                             "/debugrequests/" + kube::percent_encode(request->name);
+    const auto body = co_await patch_status(path, {{"uid", request->uid}, {"resourceVersion", std::move(version)}},
+                                            status_patch(status), stop);
     if (!body) co_return std::unexpected(body.error());
     const auto json = kube::parse_json(*body);
     if (!json) co_return std::unexpected(json.error());
@@ -191,7 +193,7 @@ asio::awaitable<kube::Result<void>> Cluster::write_policy_status(std::string nam
     const nlohmann::json present = api::to_json(status);
     for (const auto& [key, value] : present.items()) patch[key] = value;
     const std::string path = std::string(kPolicies) + "/" + kube::percent_encode(name);
-    const auto body = co_await patch_status(path, std::move(uid), std::move(patch), stop);
+    const auto body = co_await patch_status(path, {{"uid", std::move(uid)}}, std::move(patch), stop);
     if (!body) co_return std::unexpected(body.error());
     co_return kube::Result<void>();
 }

@@ -4,6 +4,7 @@
 #include "api/label_selector.hpp"
 #include "controller/pod_view.hpp"
 #include "controller/policy.hpp"
+#include "controller/stored_request.hpp"
 #include "controller/verdict.hpp"
 #include "kube/client/client.hpp"
 
@@ -57,9 +58,10 @@ class Cluster {
     boost::asio::awaitable<kube::Result<PodView>> inject(std::string ns, std::string pod, std::string pod_uid,
                                                          nlohmann::json container, bool dry_run, std::stop_token stop);
 
-    /// Records `status`, provided the request is still the one with `uid`. Returns the resourceVersion written.
-    boost::asio::awaitable<kube::Result<std::string>> write_status(std::string ns, std::string name, std::string uid,
-                                                                   api::DebugRequestStatus status,
+    /// Records `status`, provided `request` is as it was at `version`: a write that arrives late, sent before this one
+    /// or by a former leader, is a conflict. Returns the resourceVersion written.
+    boost::asio::awaitable<kube::Result<std::string>> write_status(std::shared_ptr<const StoredRequest> request,
+                                                                   std::string version, api::DebugRequestStatus status,
                                                                    std::stop_token stop);
 
     /// Records the status of a policy, provided it is still the one with `uid`.
@@ -68,7 +70,7 @@ class Cluster {
 
   private:
     /// The PATCH of a status subresource; returns the object as it then is.
-    boost::asio::awaitable<kube::Result<std::string>> patch_status(std::string path, std::string uid,
+    boost::asio::awaitable<kube::Result<std::string>> patch_status(std::string path, nlohmann::json metadata,
                                                                    nlohmann::json status, std::stop_token stop);
     boost::asio::awaitable<Authorization> review(nlohmann::json attributes, api::Requester requester,
                                                  std::stop_token stop);

@@ -341,8 +341,7 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::record_end(std::s
                                                                           std::stop_token stop) {
     const bool was_sent_before = !endings_.try_emplace(key, Ending{stored->uid, status}).second;
     if (!is_recorded(*stored, status)) {
-        const auto written =
-            co_await context_.cluster.write_status(stored->ns, stored->name, stored->uid, status, stop);
+        const auto written = co_await context_.cluster.write_status(stored, stored->resource_version, status, stop);
         if (!written) {
             const kube::ErrorKind kind = written.error().kind;
             const bool was_never_sent = kind == kube::ErrorKind::cancelled && !was_sent_before;

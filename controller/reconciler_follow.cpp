@@ -107,7 +107,13 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::follow(std::strin
         context_.follower.update(key, pod);
         progress = look(key, request, pod.get());
     }
-    const api::DebugRequestStatus before = session.written ? *session.written : request.status;
+    // The cache may be behind what we wrote, or show what came after: a write of ours that was not answered, or of
+    // somebody who should not.
+    const bool is_behind = session.written && kube::is_older(stored->resource_version, session.written_version);
+    const bool is_ours = session.written && (is_behind || stored->resource_version == session.written_version);
+    const api::DebugRequestStatus& recorded = is_ours ? *session.written : request.status;
+    const bool tampered = session.written && !is_ours && recorded != *session.written && recorded != session.sent;
+    const api::DebugRequestStatus before = tampered ? *session.written : recorded;
     if (before.phase == Phase::expired) progress = keep_expired(std::move(progress));
     auto status = session_status(request, before, session, progress, pod.get(), now());
     if (session.ending) {
@@ -125,13 +131,12 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::follow(std::strin
         soon.requeue_after = kStartingGrace - since_injection;
         co_return soon;
     }
-    const bool tampered = session.written && !kube::is_older(stored->resource_version, session.written_version) &&
-                          stored->resource_version != session.written_version && request.status != *session.written;
-    if (!session.written ? status != request.status : (status != *session.written || tampered)) {
+    if (status != recorded) {
+        sessions_[key].sent = status;
         if (api::is_terminal(progress.phase) && !session.finished)
             sessions_[key].ending = Session::Ending{.progress = progress, .status = status};
-        const auto written =
-            co_await context_.cluster.write_status(stored->ns, stored->name, stored->uid, status, stop);
+        const auto written = co_await context_.cluster.write_status(
+            stored, is_behind ? session.written_version : stored->resource_version, status, stop);
         if (!written) {
             if (written.error().kind == kube::ErrorKind::not_found) co_return kube::ReconcileResult();
             // Not sent, since another may lead by now: what it records is not ours.
@@ -143,6 +148,10 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::follow(std::strin
         Session& mine = sessions_[key];
         mine.written = status;
         mine.written_version = *written;
+    } else if (!is_ours) {
+        Session& mine = sessions_[key];
+        mine.written = status;
+        mine.written_version = stored->resource_version;
     }
     announce(*stored, session, progress, before);
     sessions_[key].ending.reset();

@@ -40,6 +40,8 @@ namespace {
 
 constexpr kube::Duration kRetryDelay = std::chrono::seconds(2);
 constexpr kube::Duration kCleanUpTime = std::chrono::seconds(5);
+/// After being ready: longer than idle connections are kept.
+constexpr kube::Duration kSettled = std::chrono::seconds(90);
 
 std::string instance_name() {
     char host[256] = {};
@@ -340,6 +342,7 @@ class App {
         if (election_) electing_.spawn("leader election", hold_lease());
         running_.spawn("operator", reconcile());
         running_.spawn("announce", announce_ready());
+        if (election_) running_.spawn("settle down", settle_down());
         co_await running_.join();
         // Nothing writes any more: another may lead.
         election_stop_.request_stop();
@@ -363,7 +366,13 @@ class App {
         if (stop_.stop_requested()) co_return;
         std::puts("ready");
         std::fflush(stdout);
-        kube::release_start_up_memory();
+        co_await settle_down();
+    }
+
+    /// Once what was begun at the start, or on taking over, is done and its connections are closed.
+    asio::awaitable<void> settle_down() {
+        const bool waited = co_await kube::sleep_for(*clock_, kSettled, stop_.get_token());
+        if (waited) kube::release_start_up_memory();
     }
 
     const Options& options_;
