@@ -146,6 +146,7 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::follow(std::strin
         if (tampered)
             audit(*stored, "tampered", &session, to_string(progress.phase), to_string(progress.reason), status.message);
         Session& mine = sessions_[key];
+        mine.sent.reset();
         mine.written = status;
         mine.written_version = *written;
     } else if (!is_ours) {

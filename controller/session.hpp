@@ -39,7 +39,7 @@ struct Session {
     };
     std::optional<Ending> ending;
     bool finished = false;  ///< The terminal phase is recorded; only an overdue container is still followed.
-    std::optional<api::DebugRequestStatus> sent;     ///< The last status we tried to write,
+    std::optional<api::DebugRequestStatus> sent;     ///< A status whose write was not answered,
     std::optional<api::DebugRequestStatus> written;  ///< the last that is known to be recorded,
     std::string written_version;                     ///< and the resourceVersion it got.
 };

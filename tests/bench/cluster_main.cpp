@@ -56,7 +56,8 @@ int main(int argc, char** argv) {
     }
     kube::Client client(connection->transport, *clock, {}, connection->credentials);
     bool succeeded = false;
-    asio::co_spawn(context, run(client, *clock, command, count, succeeded), [](const std::exception_ptr& failure) {
+    asio::co_spawn(context, run(client, *clock, command, count, succeeded), [&](const std::exception_ptr& failure) {
+        context.stop();
         if (failure) std::rethrow_exception(failure);
     });
     context.run();

@@ -8,7 +8,6 @@
 #include "tests/bench/objects.hpp"
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include <algorithm>
@@ -104,7 +103,8 @@ int measure(std::int64_t total, RequestState state) {
     kube::Reflector reflector(client, *clock, store, options);
     const long before = status_kib("VmRSS");
     const std::size_t heap_before = mallinfo2().uordblks;
-    asio::co_spawn(context, reflector.run(stop.get_token()), asio::detached);
+    const auto ended = [&context](const std::exception_ptr&) { context.stop(); };
+    asio::co_spawn(context, reflector.run(stop.get_token()), ended);
     context.run();
     if (std::cmp_not_equal(store.size(), total)) {
         std::fprintf(stderr, "endoscope-bench-memory: %zu requests stored, not %lld\n", store.size(),
@@ -112,7 +112,7 @@ int measure(std::int64_t total, RequestState state) {
         return 1;
     }
     const long synced = status_kib("VmRSS");
-    asio::co_spawn(context, work_off(queue, store), asio::detached);
+    asio::co_spawn(context, work_off(queue, store), ended);
     context.restart();
     context.run();
     const long peak = status_kib("VmHWM");

@@ -9,7 +9,6 @@
 #include "tests/bench/objects.hpp"
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <nlohmann/json.hpp>
 
@@ -79,7 +78,7 @@ void watch_once(const std::vector<std::string>& events, kube::ReflectorSink& sin
     options.resume_from = "1";
     options.drop_managed_fields = drop_managed_fields;
     kube::Reflector reflector(client, *clock, sink, options);
-    asio::co_spawn(context, reflector.run(stop.get_token()), asio::detached);
+    asio::co_spawn(context, reflector.run(stop.get_token()), [&context](const std::exception_ptr&) { context.stop(); });
     context.run();
 }
 

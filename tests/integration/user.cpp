@@ -7,6 +7,7 @@
 #include <boost/asio/co_spawn.hpp>
 
 #include <map>
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 
@@ -33,14 +34,14 @@ std::string collection_path(const json& object) {
 
 /// Runs one coroutine to its end.
 kube::Result<std::string> run(asio::io_context& io, asio::awaitable<kube::Result<std::string>> call) {
-    kube::Result<std::string> answer;
+    std::optional<kube::Result<std::string>> answer;
     asio::co_spawn(io, std::move(call), [&](const std::exception_ptr& failure, kube::Result<std::string> got) {
         if (failure) std::rethrow_exception(failure);
         answer = std::move(got);
     });
     io.restart();
-    io.run();
-    return answer;
+    while (!answer) io.run_one();
+    return std::move(*answer);
 }
 
 }  // namespace

@@ -218,6 +218,8 @@ int Program::run() {
         if (--running == 0) {
             signals.cancel();
             compactions.cancel();
+            kubelet_.reset();
+            client_.reset();  // with its idle connections
         }
     };
     asio::co_spawn(io_, serve(), ended);
