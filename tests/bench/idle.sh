@@ -31,7 +31,7 @@ for pods in "$@"; do
     --metrics-bind-address "127.0.0.1:$metrics_port" --health-probe-bind-address 0
   wait_for 60 "the operator" says_ready "$work/operator.out"
   pid=${pids[-1]}
-  sleep 10 # the webhooks' probe and the first watches settle
+  sleep 95 # start-up memory is given back after 90 s
   begin=$(requests)
   # The look at the metrics is no part of being idle: what it needs goes before the count of processor time begins.
   cpu=$(ticks "$pid")
