@@ -205,6 +205,7 @@ void Checks::check_status(Request& request, const Json& status, bool tampered) {
     const std::string says = request.key + " says " + phase + "/" + reason;
     if (!request.terminal_phase.empty() && phase != request.terminal_phase)
         violated("an end is final", says + " after " + request.terminal_phase);
+    const bool expires = phase == "Expired" && request.terminal_phase.empty();
     if (is_terminal_word(phase)) request.terminal_phase = phase;
     const auto rows = array_at(status, {"targets"});
     for (const Json& row : rows) {
@@ -227,6 +228,9 @@ void Checks::check_status(Request& request, const Json& status, bool tampered) {
             violated("a status claims what the Pod shows", says + ", but it never ran");
         if (code != nullptr && !seen.exit_codes.contains(code->get<std::int64_t>()))
             violated("a status claims what the Pod shows", says + ", exit code " + code->dump());
+        // A watch may be behind: what it does not show may have come to its own end in time.
+        if (expires && seen.ended && !seen.was_looked_at)
+            violated("a status claims what the Pod shows", says + ", but it had ended before anybody looked");
         if (reason == "TargetGone" && !pod->second.gone)
             violated("a status claims what the Pod shows", says + ", but the Pod is there");
         // A process that finds a container, and other policies than allowed it, learns from the audit log alone what
@@ -261,6 +265,16 @@ void Checks::on_answer(const ApiCall& call, int status) {
     if (status == 403 || status == 401 || status == 405 || status == 415)
         violated("the operator has the rights it uses",
                  std::to_string(status) + " for " + call.method + " " + call.target);
+    if (status == 200 && call.method == "GET") on_look(call.target);
+}
+
+void Checks::on_look(const std::string& path) {
+    const std::string pods = "/api/v1/namespaces/" + std::string(kNamespace) + "/pods/";
+    if (!path.starts_with(pods)) return;
+    const auto pod = cluster_.storage.get("pods", kNamespace, path.substr(pods.size()));
+    if (!pod) return;
+    for (auto& [name, container] : pods_[string_at(*pod, {"metadata", "uid"})].containers)
+        container.was_looked_at = container.was_looked_at || !container.ended;
 }
 
 void Checks::on_log(const std::string& process, kube::log::Level level, std::string_view line) {

@@ -71,7 +71,8 @@ class Checks {
         bool was_running = false;
         std::set<std::int64_t> exit_codes;
         bool ended = false;
-        std::string request_uid;  ///< Of the request it was injected for.
+        bool was_looked_at = false;  ///< Somebody read the Pod while it was there and had not ended.
+        std::string request_uid;     ///< Of the request it was injected for.
         kube::SteadyTime since;
     };
     struct Pod {
@@ -88,6 +89,8 @@ class Checks {
     bool is_settled(const std::string& uid, const Request& request) const;
     void check_injection(const model::Json& before, const model::Json& pod, const model::Json& container);
     void check_status(Request& request, const model::Json& status, bool tampered);
+    /// Somebody was shown the Pod at `path` as it is.
+    void on_look(const std::string& path);
     bool was_ever_allowed(const model::Json& request, const model::Json& pod, const model::Json& container) const;
     endoscope::controller::SealKeyRing keys() const;
 
