@@ -37,6 +37,7 @@ inline constexpr std::int64_t kMaxId = 2147483647;           ///< runAs.user, ru
 inline constexpr std::int64_t kMaxPods = 20;
 inline constexpr std::int64_t kMaxTailLines = 1000;
 inline constexpr std::int64_t kDefaultTailLines = 50;
+inline constexpr std::size_t kUsername = 1024;
 inline constexpr std::size_t kMessage = 1024;  ///< `status.message`, bytes.
 }  // namespace bounds
 
@@ -185,8 +186,8 @@ struct DebugRequest {
 std::expected<DebugRequest, FieldError> parse_debug_request(const nlohmann::json& object);
 
 /// Everything that is wrong with the spec, in the order of its fields; empty when it is right. Checks what the schema
-/// of the CRD checks and what it cannot, so that a missing schema fails closed. Says "is not supported yet" of
-/// `onBehalfOf`, which this version does not implement. The image's syntax is judged by controller/image_reference.hpp.
+/// of the CRD checks and what it cannot, so that a missing schema fails closed. The image's syntax is judged by
+/// controller/image_reference.hpp.
 std::vector<FieldError> validate(const DebugRequest& request);
 
 /// The spec as JSON: a field that is not set, or has the value that it has by default, is always written the same way.

@@ -33,18 +33,12 @@ class Validator final {
             range("spec.deadlineSeconds", *spec.deadline_seconds, 1, bounds::kMaxDeadlineSeconds);
         }
         if (spec.output_tail_lines) output(spec);
-        if (spec.on_behalf_of_username) {
-            not_supported("spec.onBehalfOf", "leave it out; the requester is whoever creates the request");
-        }
+        if (spec.on_behalf_of_username) on_behalf_of(*spec.on_behalf_of_username);
         return std::move(errors_);
     }
 
   private:
     void add(std::string field, std::string message) { errors_.push_back({std::move(field), std::move(message)}); }
-
-    void not_supported(std::string field, std::string_view remedy) {
-        add(std::move(field), std::string("is not supported yet by this version; ").append(remedy));
-    }
 
     void at_most(const std::string& field, std::string_view text, std::size_t limit) {
         if (character_count(text) > limit) add(field, "must be at most " + std::to_string(limit) + " characters long");
@@ -95,6 +89,11 @@ class Validator final {
     void output(const DebugRequestSpec& spec) {
         range("spec.output.tailLines", *spec.output_tail_lines, 1, bounds::kMaxTailLines);
         if (spec.mode != Mode::command) add("spec.output", "goes only with mode: Command");
+    }
+
+    void on_behalf_of(std::string_view username) {
+        if (username.empty()) add("spec.onBehalfOf.username", "is required");
+        line("spec.onBehalfOf.username", username, bounds::kUsername);
     }
 
     void image(std::string_view image) {

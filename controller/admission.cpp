@@ -31,6 +31,15 @@ AdmissionResponse forbidden(std::string message) {
     return response;
 }
 
+/// The answer while the seal cannot be made or verified: nobody is at fault, and it passes.
+AdmissionResponse unavailable(const std::string& why) {
+    AdmissionResponse response;
+    response.code = 503;
+    response.reason = "ServiceUnavailable";
+    response.message = "Endoscope cannot seal requests at the moment: " + why + "; try again in a few seconds";
+    return response;
+}
+
 api::Requester requester_of(const kube::UserInfo& user) {
     api::Requester requester;
     requester.username = user.username;
@@ -45,6 +54,8 @@ const nlohmann::json* stored_requester(const nlohmann::json& object) {
 }
 
 AdmissionResponse stamp(const AdmissionContext& context, const AdmissionRequest& request) {
+    const auto keys = context.keys();
+    if (!keys) return unavailable(context.no_keys());
     auto response = AdmissionResponse::allow();
     response.patch = nlohmann::json::array();
     std::string name = kube::string_at(request.object, {"metadata", "name"});
@@ -59,8 +70,8 @@ AdmissionResponse stamp(const AdmissionContext& context, const AdmissionRequest&
     api::Requester requester = requester_of(request.user);
     requester.stamped_at = api::format_timestamp(context.clock.now());
     spec["requester"] = api::to_json(requester);
-    const auto seal = make_seal(context.keys()->current,
-                                {.kind = "DebugRequest", .namespace_name = request.ns, .name = name, .spec = spec});
+    const auto seal =
+        make_seal(keys->current, {.kind = "DebugRequest", .namespace_name = request.ns, .name = name, .spec = spec});
     if (!seal) return invalid(api::Reason::invalid_spec, "spec: cannot be sealed (" + seal.error() + ")");
     spec["requester"]["seal"] = *seal;
     response.patch.push_back({{"op", "add"}, {"path", "/spec/requester"}, {"value", spec["requester"]}});
@@ -95,12 +106,32 @@ bool same_user(const api::Requester& requester, const kube::UserInfo& user) {
            requester.extra == user.extra;
 }
 
+/// The denial of a request that can be read, with the reason of each policy that selects the namespace.
+AdmissionResponse refusal(const Verdict& denial) {
+    AdmissionResponse response =
+        forbidden("this request is denied: " + std::string(to_string(denial.reason)) + ": " + denial.message);
+    for (const PolicyRow& row : denial.policies) {
+        response.causes.push_back({.reason = std::string(to_string(row.reason)),
+                                   .message = "policy \"" + row.name + "\": " + row.message,
+                                   .field = {}});
+    }
+    return response;
+}
+
 AdmissionResponse validate_create(const AdmissionContext& context, const AdmissionRequest& request,
-                                  const api::DebugRequest& parsed) {
+                                  const api::DebugRequest& parsed, const ImageReference& image) {
+    const auto keys = context.keys();
+    if (!keys) return unavailable(context.no_keys());
     const auto& requester = parsed.spec.requester;
     const nlohmann::json& spec = request.object["spec"];
-    const IdentityCheck identity = verify_seal(
-        *context.keys(), {.kind = "DebugRequest", .namespace_name = request.ns, .name = parsed.name, .spec = spec});
+    const IdentityCheck identity =
+        verify_seal(*keys, {.kind = "DebugRequest", .namespace_name = request.ns, .name = parsed.name, .spec = spec});
+    if (identity == IdentityCheck::unknown_key) {
+        context.on_unknown_key();
+        return unavailable(
+            "the seal in spec.requester names a key that this replica does not know; either another replica made it a "
+            "moment ago, or Endoscope's mutating webhook did not run and the author wrote it");
+    }
     if (!requester || !same_user(*requester, request.user) || identity != IdentityCheck::valid) {
         return forbidden(
             "spec.requester is not what Endoscope stamped: another admission plugin changed the request after "
@@ -112,8 +143,13 @@ AdmissionResponse validate_create(const AdmissionContext& context, const Admissi
     facts.policies = context.policies();
     if (auto expected = expected_denial(facts)) {
         const Verdict denial = as_carried_out(*std::move(expected));
+        if (context.deny_at_admission) return refusal(denial);
         response.warnings.push_back("this request will be denied: " + std::string(to_string(denial.reason)) + ": " +
                                     denial.message);
+    } else if (image.digest.empty()) {
+        response.warnings.push_back("spec.image: " + image.canonical() +
+                                    " is named by a tag, which can be moved to other content; name it by digest "
+                                    "(name@sha256:...) to be sure of what runs");
     }
     return response;
 }
@@ -148,7 +184,7 @@ AdmissionResponse validate_debug_request(const AdmissionContext& context, const 
     const auto image = parse_image_reference(parsed->spec.image);
     if (!image) return invalid(api::Reason::invalid_image_reference, "spec.image: " + image.error());
     if (const auto missing = not_yet(*parsed)) return invalid(api::Reason::invalid_spec, missing->text());
-    return validate_create(context, request, *parsed);
+    return validate_create(context, request, *parsed, *image);
 }
 
 }  // namespace endoscope::controller

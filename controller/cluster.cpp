@@ -1,7 +1,9 @@
 #include "controller/cluster.hpp"
 
+#include "controller/access_review.hpp"
 #include "kube/base/json.hpp"
 #include "kube/base/log.hpp"
+#include "kube/runtime/reviews.hpp"
 
 namespace endoscope::controller {
 namespace asio = boost::asio;
@@ -80,60 +82,51 @@ asio::awaitable<kube::Result<std::vector<std::shared_ptr<const CompiledPolicy>>>
     co_return policies;
 }
 
-asio::awaitable<Authorization> Cluster::review(nlohmann::json attributes, api::Requester requester,
-                                               std::stop_token stop) {
-    // "If you specify User but not Groups, it is interpreted as a user with no groups": always send all we know.
-    const nlohmann::json review = {{"apiVersion", "authorization.k8s.io/v1"},
-                                   {"kind", "SubjectAccessReview"},
-                                   {"spec",
-                                    {{"user", requester.username},
-                                     {"uid", requester.uid},
-                                     {"groups", requester.groups},
-                                     {"extra", requester.extra},
-                                     {"resourceAttributes", std::move(attributes)}}}};
+asio::awaitable<Authorization> Cluster::review_once(std::string review, std::stop_token stop) {
     kube::ApiRequest request;
     request.method = "POST";
     request.path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
-    request.body = kube::dump_json(review);
+    request.body = std::move(review);
     request.idempotent = true;
-    const auto body = co_await client_.call(std::move(request), stop);
-    if (!body) {
-        if (body.error().kind != kube::ErrorKind::cancelled) {
-            kube::log::warn("reconciler", "access review failed; not taken as an allowance",
-                            {{"error", body.error().message}});
-        }
-        co_return Authorization::failed;
+    const auto answer = co_await client_.call(std::move(request), stop);
+    const Authorization authorization = read_authorization(answer);
+    const bool was_stopped = !answer && answer.error().kind == kube::ErrorKind::cancelled;
+    if (authorization == Authorization::failed && !was_stopped) {
+        kube::log::warn("reconciler", "access review failed; not taken as an allowance",
+                        {{"error", answer ? "the answer cannot be relied on" : answer.error().message}});
     }
-    const auto json = kube::parse_json(*body);
-    if (!json) co_return Authorization::failed;
-    const auto is_true = [&](std::string_view field) {
-        const auto* value = kube::find_at(*json, {"status", field});
-        return value != nullptr && value->is_boolean() && value->get<bool>();
-    };
-    if (is_true("allowed") && !is_true("denied")) co_return Authorization::allowed;
-    // A decision that an evaluation error cut short may be a wrong "no", but never a "yes".
-    if (!kube::string_at(*json, {"status", "evaluationError"}).empty() && !is_true("denied")) {
-        co_return Authorization::failed;
-    }
-    co_return Authorization::denied;
+    co_return authorization;
 }
 
-asio::awaitable<Authorization> Cluster::may_patch_pod(api::Requester requester, std::string ns, std::string pod,
+asio::awaitable<Authorization> Cluster::review(kube::UserInfo user, nlohmann::json attributes, std::stop_token stop) {
+    const std::string review = kube::access_review(user, std::move(attributes));
+    const Authorization first = co_await review_once(review, stop);
+    if (first != Authorization::denied) co_return first;
+    kube::ApiRequest request;
+    request.path = "/readyz";
+    request.max_attempts = 1;  // what failed is looked at again anyway
+    const auto ready = co_await client_.call(std::move(request), stop);
+    if (!ready && kube::is_retryable(ready.error())) {
+        kube::log::info("reconciler", "a denial of an API server that is not ready does not count",
+                        {{"error", ready.error().message}});
+        co_return Authorization::failed;
+    }
+    const Authorization second = co_await review_once(review, stop);
+    co_return second;
+}
+
+asio::awaitable<Authorization> Cluster::may_patch_pod(kube::UserInfo user, std::string ns, std::string pod,
                                                       std::stop_token stop) {
-    nlohmann::json attributes = {{"namespace", ns}, {"verb", "patch"},    {"group", ""},
-                                 {"version", "v1"}, {"resource", "pods"}, {"subresource", "ephemeralcontainers"},
-                                 {"name", pod}};
-    co_return co_await review(std::move(attributes), std::move(requester), stop);
+    co_return co_await review(std::move(user), to_patch_pod(ns, pod), stop);
 }
 
-asio::awaitable<Authorization> Cluster::may_use_policy(api::Requester requester, std::string ns, std::string policy,
+asio::awaitable<Authorization> Cluster::may_use_policy(kube::UserInfo user, std::string ns, std::string policy,
                                                        std::stop_token stop) {
-    nlohmann::json attributes = {{"namespace", ns},
-                                 {"verb", "use"},
-                                 {"group", std::string(api::kGroup)},
-                                 {"resource", "debugpolicies"},
-                                 {"name", policy}};
-    co_return co_await review(std::move(attributes), std::move(requester), stop);
+    co_return co_await review(std::move(user), to_use_policy(ns, policy), stop);
+}
+
+asio::awaitable<Authorization> Cluster::may_impersonate(kube::UserInfo user, std::string other, std::stop_token stop) {
+    co_return co_await review(std::move(user), to_impersonate(other), stop);
 }
 
 asio::awaitable<kube::Result<PodView>> Cluster::inject(std::string ns, std::string pod, std::string pod_uid,

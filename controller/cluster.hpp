@@ -7,6 +7,7 @@
 #include "controller/stored_request.hpp"
 #include "controller/verdict.hpp"
 #include "kube/client/client.hpp"
+#include "kube/runtime/admission.hpp"
 
 #include <boost/asio/awaitable.hpp>
 #include <nlohmann/json.hpp>
@@ -46,12 +47,14 @@ class Cluster {
     boost::asio::awaitable<kube::Result<std::vector<std::shared_ptr<const CompiledPolicy>>>> list_policies(
         std::stop_token stop);
 
-    /// May the requester `patch pods/ephemeralcontainers` on that very Pod?
-    boost::asio::awaitable<Authorization> may_patch_pod(api::Requester requester, std::string ns, std::string pod,
+    /// May the user `patch pods/ephemeralcontainers` on that very Pod? Each of these asks anew: no answer is kept.
+    boost::asio::awaitable<Authorization> may_patch_pod(kube::UserInfo user, std::string ns, std::string pod,
                                                         std::stop_token stop);
-    /// May the requester `use` that DebugPolicy in that namespace?
-    boost::asio::awaitable<Authorization> may_use_policy(api::Requester requester, std::string ns, std::string policy,
+    /// May the user `use` that DebugPolicy in that namespace?
+    boost::asio::awaitable<Authorization> may_use_policy(kube::UserInfo user, std::string ns, std::string policy,
                                                          std::stop_token stop);
+    /// May the user `impersonate` the user of that name?
+    boost::asio::awaitable<Authorization> may_impersonate(kube::UserInfo user, std::string other, std::stop_token stop);
 
     /// Adds `container` to the Pod by one strategic merge PATCH that carries the Pod's UID. With a name and content
     /// that depend only on request and Pod, sending it twice adds nothing. Returns the Pod as it then is.
@@ -72,8 +75,10 @@ class Cluster {
     /// The PATCH of a status subresource; returns the object as it then is.
     boost::asio::awaitable<kube::Result<std::string>> patch_status(std::string path, nlohmann::json metadata,
                                                                    nlohmann::json status, std::stop_token stop);
-    boost::asio::awaitable<Authorization> review(nlohmann::json attributes, api::Requester requester,
-                                                 std::stop_token stop);
+    /// An API server that has just started knows no roles yet and denies everything to everybody: a denial counts only
+    /// when the server, asked after a first one, said that it is ready (/readyz covers its caches) and denied again.
+    boost::asio::awaitable<Authorization> review(kube::UserInfo user, nlohmann::json attributes, std::stop_token stop);
+    boost::asio::awaitable<Authorization> review_once(std::string review, std::stop_token stop);
     kube::Client& client_;
     WriteGate gate_;
 };

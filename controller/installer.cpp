@@ -27,7 +27,8 @@ kube::ApiRequest get(std::string path) {
     return request;
 }
 
-/// Creates `object`, or brings the stored one to it.
+}  // namespace
+
 asio::awaitable<kube::Result<void>> apply(kube::Client& client, std::string collection, nlohmann::json object,
                                           std::stop_token stop) {
     kube::ApiRequest create;
@@ -47,8 +48,6 @@ asio::awaitable<kube::Result<void>> apply(kube::Client& client, std::string coll
     if (!patched) co_return std::unexpected(patched.error());
     co_return kube::Result<void>();
 }
-
-}  // namespace
 
 asio::awaitable<kube::Result<void>> install_crds(kube::Client& client, kube::Clock& clock, std::stop_token stop) {
     for (const nlohmann::json& crd : embedded_crds()) {

@@ -3,11 +3,16 @@
 #include "kube/client/client.hpp"
 
 #include <boost/asio/awaitable.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include <stop_token>
 #include <string>
 
 namespace endoscope::controller {
+
+/// Creates `object` in `collection` (the path of its resource), or merges it into the one that is there.
+boost::asio::awaitable<kube::Result<void>> apply(kube::Client& client, std::string collection, nlohmann::json object,
+                                                 std::stop_token stop);
 
 /// Creates or updates the CRDs and waits until the API server serves them.
 boost::asio::awaitable<kube::Result<void>> install_crds(kube::Client& client, kube::Clock& clock, std::stop_token stop);

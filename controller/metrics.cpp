@@ -54,7 +54,16 @@ struct Metrics::Impl {
                       .Add({}, kSessionBuckets)),
           admission_time(family(prometheus::BuildHistogram(), r, "endoscope_admission_duration_seconds",
                                 "Time to answer an admission review.")),
-          policies(family(prometheus::BuildGauge(), r, "endoscope_policies", "Debug policies by state.")) {
+          policies(family(prometheus::BuildGauge(), r, "endoscope_policies", "Debug policies by state.")),
+          seal_keys(family(prometheus::BuildGauge(), r, "endoscope_seal_keys",
+                           "Seal keys that this replica accepts; 0 while it can neither seal nor verify.")
+                        .Add({})),
+          seal_key_since(family(prometheus::BuildGauge(), r, "endoscope_seal_key_since_timestamp_seconds",
+                                "When the seal key in use began to seal.")
+                             .Add({})),
+          seal_key_rotations(family(prometheus::BuildCounter(), r, "endoscope_seal_key_rotations_total",
+                                    "How often this replica made a new seal key the one in use.")
+                                 .Add({})) {
         family(prometheus::BuildGauge(), r, "endoscope_build_info", "The running version, always 1.")
             .Add({{"version", ENDOSCOPE_VERSION}, {"compiler", "clang " __clang_version__}})
             .Set(1);
@@ -74,6 +83,9 @@ struct Metrics::Impl {
     prometheus::Histogram& session;
     prometheus::Family<prometheus::Histogram>& admission_time;
     prometheus::Family<prometheus::Gauge>& policies;
+    prometheus::Gauge& seal_keys;
+    prometheus::Gauge& seal_key_since;
+    prometheus::Counter& seal_key_rotations;
     std::unordered_map<std::string, std::pair<std::string, prometheus::Gauge*>> sessions;
     std::unordered_map<std::string, std::string> overdue_keys;
 };
@@ -115,6 +127,18 @@ void Metrics::admission(const std::string& webhook, const std::string& operation
 void Metrics::policies(std::size_t accepted, std::size_t invalid) {
     impl_->policies.Add({{"state", "accepted"}}).Set(static_cast<double>(accepted));
     impl_->policies.Add({{"state", "invalid"}}).Set(static_cast<double>(invalid));
+}
+
+void Metrics::seal_keys(std::size_t accepted) {
+    impl_->seal_keys.Set(static_cast<double>(accepted));
+}
+
+void Metrics::seal_key_since(kube::WallTime time) {
+    impl_->seal_key_since.Set(std::chrono::duration<double>(time.time_since_epoch()).count());
+}
+
+void Metrics::seal_key_rotated() {
+    impl_->seal_key_rotations.Increment();
 }
 
 void Metrics::session_active(const std::string& key, const Session& session) {

@@ -26,6 +26,12 @@ class Metrics {
     void session_ended(kube::Duration length);
     void admission(const std::string& webhook, const std::string& operation, bool allowed, kube::Duration elapsed);
     void policies(std::size_t accepted, std::size_t invalid);
+    /// How many seal keys this replica accepts; 0: it can neither seal nor verify.
+    void seal_keys(std::size_t accepted);
+    /// Since when the current key seals.
+    void seal_key_since(kube::WallTime time);
+    /// Another key seals from now on.
+    void seal_key_rotated();
 
     struct Session {
         std::string ns;

@@ -57,13 +57,11 @@ WriteGate gate_of(const OperatorOptions& options) {
 
 struct Operator::Parts {
     Parts(asio::any_io_executor executor_in, kube::Client& client_in, kube::Clock& clock_in, kube::Registry registry_in,
-          std::shared_ptr<const SealKeyRing> keys_in, AuditLog& audit_in, kube::EventRecorder& events,
-          OperatorOptions options_in)
+          AuditLog& audit_in, kube::EventRecorder& events, OperatorOptions options_in)
         : executor(executor_in),
           client(client_in),
           clock(clock_in),
           registry(std::move(registry_in)),
-          keys(std::move(keys_in)),
           audit(audit_in),
           options(std::move(options_in)),
           metrics(registry),
@@ -99,6 +97,13 @@ struct Operator::Parts {
               client, clock, namespaces,
               collection("namespaces", "/api/v1/namespaces", options.seed + 3, *namespace_cache_metrics)),
           cluster(client, gate_of(options)),
+          keys(executor, {.client = client,
+                          .clock = clock,
+                          .events = events,
+                          .metrics = metrics,
+                          .gate = gate_of(options),
+                          .ns = options.ns,
+                          .settings = options.seal_keys}),
           follower(
               executor, client, clock, [this](const std::string& key) { queue.add(key); }, pod_watch_metrics.get(),
               options.most_pod_watches),
@@ -107,11 +112,13 @@ struct Operator::Parts {
                       .requests = requests,
                       .policies = policies,
                       .namespaces = namespaces,
+                      .rules_are_current =
+                          [this] { return policy_reflector.is_current() && namespace_reflector.is_current(); },
                       .follower = follower,
                       .events = events,
                       .metrics = metrics,
                       .audit = audit,
-                      .keys = [this] { return keys; },
+                      .keys = keys,
                       .operator_namespace = options.ns}),
           controller("debugrequest", queue, reconciler, clock, *controller_metrics,
                      {.reconcile_timeout = options.reconcile_timeout, .seed = options.seed + 4}),
@@ -162,7 +169,6 @@ struct Operator::Parts {
     kube::Client& client;
     kube::Clock& clock;
     kube::Registry registry;
-    std::shared_ptr<const SealKeyRing> keys;
     AuditLog& audit;
     OperatorOptions options;
     Metrics metrics;
@@ -183,6 +189,7 @@ struct Operator::Parts {
     kube::Reflector policy_reflector;
     kube::Reflector namespace_reflector;
     Cluster cluster;
+    SealKeys keys;
     PodFollower follower;
     RequestReconciler reconciler;
     kube::Controller controller;
@@ -193,16 +200,19 @@ struct Operator::Parts {
 };
 
 Operator::Operator(asio::any_io_executor executor, kube::Client& client, kube::Clock& clock, kube::Registry registry,
-                   std::shared_ptr<const SealKeyRing> keys, AuditLog& audit, kube::EventRecorder& events,
-                   OperatorOptions options)
-    : parts_(std::make_unique<Parts>(std::move(executor), client, clock, std::move(registry), std::move(keys), audit,
-                                     events, std::move(options))) {}
+                   AuditLog& audit, kube::EventRecorder& events, OperatorOptions options)
+    : parts_(std::make_unique<Parts>(std::move(executor), client, clock, std::move(registry), audit, events,
+                                     std::move(options))) {}
 
 Operator::~Operator() = default;
 
 bool Operator::synced() const {
     const bool leads = parts_->options.election == nullptr || parts_->options.election->is_leader();
     return parts_->policies_are_known() && (!leads || parts_->request_reflector.synced());
+}
+
+std::string Operator::seal_keys_problem() const {
+    return parts_->keys.problem();
 }
 
 std::string Operator::running() const {
@@ -217,11 +227,13 @@ asio::awaitable<kube::Result<void>> Operator::run(std::stop_token stop) {
     std::stop_source cache_stop;
     p.caches.spawn("debugpolicies", p.policy_reflector.run(cache_stop.get_token()));
     p.caches.spawn("namespaces", p.namespace_reflector.run(cache_stop.get_token()));
+    p.caches.spawn("seal keys", p.keys.run(cache_stop.get_token()));
     auto synced = co_await kube::wait_for_sync(p.clock, {&p.policy_reflector, &p.namespace_reflector},
                                                p.options.sync_limit, stop);
     bool leads = synced.has_value();
     if (leads && p.options.election != nullptr) leads = co_await p.options.election->wait_until_leading(stop);
     if (leads) {
+        p.keys.lead();
         // Listed only now: a standby whose watch was behind would do once more what the last leader has done.
         p.caches.spawn("debugrequests", p.request_reflector.run(cache_stop.get_token()));
         synced = co_await kube::wait_for_sync(p.clock, {&p.request_reflector}, p.options.sync_limit, stop);
@@ -255,7 +267,9 @@ asio::awaitable<kube::Result<void>> Operator::run(std::stop_token stop) {
 kube::HttpHandler Operator::admission_handler() const {
     Parts& p = *parts_;
     const AdmissionContext context{.clock = p.clock,
-                                   .keys = [&p] { return p.keys; },
+                                   .keys = [&p] { return p.keys.ring(); },
+                                   .no_keys = [&p] { return p.keys.problem(); },
+                                   .on_unknown_key = [&p] { p.keys.read_soon(); },
                                    .policies =
                                        [&p] {
                                            std::vector<std::shared_ptr<const CompiledPolicy>> all;
@@ -268,7 +282,8 @@ kube::HttpHandler Operator::admission_handler() const {
                                        return *labels;
                                    },
                                    .random_suffix = random_suffix,
-                                   .operator_namespace = p.options.ns};
+                                   .operator_namespace = p.options.ns,
+                                   .deny_at_admission = p.options.deny_at_admission};
     std::map<std::string, kube::AdmissionFunction> functions;
     functions[std::string(kMutatePath)] = [context](const kube::AdmissionRequest& request) {
         return mutate_debug_request(context, request);
@@ -281,13 +296,15 @@ kube::HttpHandler Operator::admission_handler() const {
         [&p](const std::string& path, const kube::AdmissionRequest& request, const kube::AdmissionResponse& response,
              kube::Duration elapsed) {
             const std::string webhook = path == kMutatePath ? "mutate" : "validate";
+            if (request.dry_run) return;  // a rehearsal is no request: neither counted nor on record
             p.metrics.admission(webhook, request.operation, response.allowed, elapsed);
-            if (webhook != "validate" || request.operation != "CREATE" || request.dry_run) return;
+            if (webhook != "validate" || request.operation != "CREATE") return;
             AuditRecord record;
             record.event = "admitted";
             record.request = request.ns + "/" + kube::string_at(request.object, {"metadata", "name"});
             record.requester = request.user.username;
             record.groups = request.user.groups;
+            record.on_behalf_of = kube::string_at(request.object, {"spec", "onBehalfOf", "username"});
             record.image = kube::string_at(request.object, {"spec", "image"});
             record.pod = kube::string_at(request.object, {"spec", "target", "podName"});
             if (!response.allowed) record.reason = "Refused";

@@ -3,6 +3,7 @@
 #include "controller/admission.hpp"
 #include "controller/audit.hpp"
 #include "controller/reconciler.hpp"
+#include "controller/seal_rotation.hpp"
 #include "kube/base/task_group.hpp"
 #include "kube/client/client.hpp"
 #include "kube/net/http.hpp"
@@ -31,7 +32,9 @@ struct OperatorOptions {
     kube::Duration sync_limit = std::chrono::minutes(2);  ///< For the first complete caches; then `run` fails.
     kube::Duration sync_period{};                         ///< See `kube::run_resync`; 0 = never. Requests and policies.
     kube::Duration reconcile_timeout{};                   ///< See `kube::ControllerOptions`.
-    std::uint64_t seed = 0;  ///< Of jitter: replicas must not all do everything at the same moment.
+    SealKeySettings seal_keys;
+    std::uint64_t seed = 0;          ///< Of jitter: replicas must not all do everything at the same moment.
+    bool deny_at_admission = false;  ///< See `AdmissionContext`.
     /// Reconciles and writes only while this leads; nullptr: the only replica. Outlives the operator.
     kube::LeaderElection* election = nullptr;
     /// Of each write while there is an election: the lease's duration less the renew deadline.
@@ -43,21 +46,22 @@ struct OperatorOptions {
 class Operator {
   public:
     Operator(boost::asio::any_io_executor executor, kube::Client& client, kube::Clock& clock, kube::Registry registry,
-             std::shared_ptr<const SealKeyRing> keys, AuditLog& audit, kube::EventRecorder& events,
-             OperatorOptions options);
+             AuditLog& audit, kube::EventRecorder& events, OperatorOptions options);
     ~Operator();
     Operator(const Operator&) = delete;
     Operator& operator=(const Operator&) = delete;
 
-    /// Keeps the caches and reconciles while it leads, until `stop`; then lets running reconciles finish. Afterwards
-    /// nothing writes and nothing records Events any more. Admission is served on every replica. Fails when the caches
-    /// are not complete in time.
+    /// Keeps the caches and the seal keys, and reconciles while it leads, until `stop`; then lets running reconciles
+    /// finish. Afterwards nothing writes and nothing records Events any more. Admission is served on every replica.
+    /// Fails when the caches are not complete in time.
     boost::asio::awaitable<kube::Result<void>> run(std::stop_token stop);
 
     /// What `run` still waits for, for a log.
     std::string running() const;
     /// All caches have had their first complete list.
     bool synced() const;
+    /// Why requests can neither be sealed nor verified; empty when they can.
+    std::string seal_keys_problem() const;
     /// Answers the webhooks' reviews.
     kube::HttpHandler admission_handler() const;
     /// Answers /metrics.

@@ -3,6 +3,7 @@
 #include "controller/injection.hpp"
 #include "controller/not_yet.hpp"
 #include "controller/status.hpp"
+#include "controller/subject.hpp"
 #include "kube/base/json.hpp"
 #include "kube/base/log.hpp"
 
@@ -19,6 +20,9 @@ namespace {
 /// How long new sessions wait, after a start, for a Pod that cannot be read. Then exactness gives way to service.
 constexpr kube::Duration kUnseenGrace = std::chrono::seconds(30);
 constexpr kube::Duration kUnseenPause = std::chrono::milliseconds(20);
+/// How long a request waits for the key that sealed it where the keys cannot be read.
+constexpr kube::Duration kLongestKeyWait = std::chrono::minutes(5);
+constexpr kube::Duration kKeyPause = std::chrono::milliseconds(500);
 /// Look-ups a judgement can ask for: labels, a review for each policy, the Pod. More would be a loop.
 constexpr int kMaxLookUps = 600;
 
@@ -89,20 +93,33 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::reconcile(std::st
     co_return decided;
 }
 
+IdentityCheck RequestReconciler::identity_of(const StoredRequest& stored) const {
+    const auto object = kube::parse_json(stored.text);
+    if (!object) return IdentityCheck::missing;
+    const auto keys = context_.keys.ring();
+    return check_identity(keys ? *keys : SealKeyRing(), "DebugRequest", *object);
+}
+
 Facts RequestReconciler::facts_of(const StoredRequest& stored) const {
     Facts facts{.request = *stored.parsed, .operator_namespace = context_.operator_namespace};
-    const auto object = kube::parse_json(stored.text);
-    if (object) facts.identity = check_identity(*context_.keys(), "DebugRequest", *object);
+    facts.identity = identity_of(stored);
     if (const auto labels = context_.namespaces.get(stored.ns)) facts.namespace_labels = *labels;
     for (const auto& cached : context_.policies.list()) facts.policies.push_back(cached->policy);
     return facts;
+}
+
+bool RequestReconciler::may_learn_key(const std::string& key) {
+    const auto seen = first_seen_.find(key);
+    if (seen == first_seen_.end() || context_.keys.has_read_since(seen->second)) return false;
+    context_.keys.read_soon();
+    return context_.clock.steady_now() - seen->second < kLongestKeyWait;
 }
 
 /// Places that other requests hold: what the cache shows, and what we reserved or finished since.
 Sessions RequestReconciler::count_sessions(const api::DebugRequest& request) const {
     Sessions sessions;
     const std::string own_key = request.namespace_name + "/" + request.name;
-    const std::string requester = request.spec.requester ? request.spec.requester->username : "";
+    const std::string subject = subject_name(request.spec);
     for (const auto& other : context_.requests.list()) {
         const std::string key = other->key();
         if (key == own_key || !other->is_readable) continue;
@@ -112,7 +129,7 @@ Sessions RequestReconciler::count_sessions(const api::DebugRequest& request) con
         if (recorded != recorded_.end() && recorded->second == other->uid) continue;
         if (!ours && !(api::holds_a_place(other->phase) && other->has_targets)) continue;
         if (ours && session->second.finished) continue;
-        if (other->requester == requester) ++sessions.by_requester;
+        if (other->subject == subject) ++sessions.by_requester;
         if (other->ns != request.namespace_name) continue;
         ++sessions.in_namespace;
         if (other->pod != request.spec.target.pod_name) continue;
@@ -123,7 +140,6 @@ Sessions RequestReconciler::count_sessions(const api::DebugRequest& request) con
 
 asio::awaitable<kube::Result<void>> RequestReconciler::look_up(Facts& facts, Need need, std::stop_token stop) {
     const api::DebugRequest& request = facts.request;
-    const api::Requester requester = request.spec.requester.value_or(api::Requester());
     switch (need.what) {
         case Need::What::namespace_labels: {
             auto labels = co_await context_.cluster.get_namespace_labels(request.namespace_name, stop);
@@ -131,15 +147,21 @@ asio::awaitable<kube::Result<void>> RequestReconciler::look_up(Facts& facts, Nee
             facts.namespace_labels = std::move(*labels);
             break;
         }
+        case Need::What::impersonation: {
+            const auto answer =
+                co_await context_.cluster.may_impersonate(author_of(request.spec), subject_name(request.spec), stop);
+            facts.impersonation = answer;
+            break;
+        }
         case Need::What::pod_permission: {
-            const auto answer = co_await context_.cluster.may_patch_pod(requester, request.namespace_name,
-                                                                        request.spec.target.pod_name, stop);
+            const auto answer = co_await context_.cluster.may_patch_pod(
+                subject_of(request.spec), request.namespace_name, request.spec.target.pod_name, stop);
             facts.pod_permission = answer;
             break;
         }
         case Need::What::use_policy: {
-            const auto answer =
-                co_await context_.cluster.may_use_policy(requester, request.namespace_name, need.policy, stop);
+            const auto answer = co_await context_.cluster.may_use_policy(subject_of(request.spec),
+                                                                         request.namespace_name, need.policy, stop);
             facts.use_policy[need.policy] = answer;
             break;
         }
@@ -190,8 +212,10 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::decide(std::strin
             continue;
         }
         auto& decided = std::get<Verdict>(judged);
-        if (!decided.allowed && rests_on_cache(decided.reason) && !fresh) {
-            // A denial is final, so it must not come from a cache that has not seen the policy just applied.
+        const bool is_doubtful = decided.allowed ? !context_.rules_are_current() : rests_on_cache(decided.reason);
+        if (is_doubtful && !fresh) {
+            // A denial is final, so it must not come from a cache that has not seen the policy just applied; nor an
+            // injection from one that was cut off and does not know that the policy has gone.
             const auto refreshed = co_await refresh(facts, stop);
             if (!refreshed) co_return std::unexpected(refreshed.error());
             fresh = true;
@@ -210,11 +234,21 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::decide(std::strin
         const std::string& name = recorded.empty() ? facts.request.spec.target.pod_name : recorded.front().pod_name;
         auto seen = co_await context_.cluster.get_pod(stored->ns, name, stop);
         if (!seen && seen.error().kind != kube::ErrorKind::not_found) co_return std::unexpected(seen.error());
-        if (seen && facts.identity == IdentityCheck::valid && is_injected(*seen, *stored->parsed)) {
+        // Where the key was lost since, the record of the session stands for the seal: nobody else may write a status.
+        const bool is_known = facts.identity == IdentityCheck::valid ||
+                              (facts.identity == IdentityCheck::unknown_key && !recorded.empty());
+        if (seen && is_known && is_injected(*seen, *stored->parsed)) {
             adopt(key, stored, *verdict, std::move(*seen));
             auto followed = co_await follow(key, stored, stop);
             co_return followed;
         }
+    }
+    // The key may have become known while the Pod was looked at, or still may.
+    if (!verdict->allowed && facts.identity == IdentityCheck::unknown_key &&
+        (identity_of(*stored) != IdentityCheck::unknown_key || may_learn_key(key))) {
+        kube::ReconcileResult soon;
+        soon.requeue_after = kKeyPause;
+        co_return soon;
     }
     unseen_.erase(key);
     const bool is_there = pod != nullptr && verdict->container && pod->find_ephemeral(verdict->container->name);
@@ -293,7 +327,8 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::inject(std::strin
              ")");
     emit_on_pod(context_.events, *stored, placed, kube::EventType::normal, "DebugContainerInjected", "Inject",
                 "debug container " + placed.container + " was added for DebugRequest " + stored->name + " of " +
-                    request.spec.requester->username);
+                    request.spec.requester->username +
+                    (request.spec.on_behalf_of_username ? " on behalf of " + *request.spec.on_behalf_of_username : ""));
     context_.follower.follow(key, std::move(*injected));
     auto followed = co_await follow(key, stored, stop);
     co_return followed;
@@ -405,6 +440,7 @@ void RequestReconciler::audit(const StoredRequest& stored, std::string event, co
         record.requester = stored.parsed->spec.requester->username;
         record.groups = stored.parsed->spec.requester->groups;
     }
+    if (stored.parsed) record.on_behalf_of = stored.parsed->spec.on_behalf_of_username.value_or("");
     if (session != nullptr) {
         record.pod = session->pod;
         record.container = session->container;

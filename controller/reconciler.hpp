@@ -7,6 +7,7 @@
 #include "controller/pod_follower.hpp"
 #include "controller/policy_reconciler.hpp"
 #include "controller/progress.hpp"
+#include "controller/seal_keys.hpp"
 #include "controller/session.hpp"
 #include "controller/stored_request.hpp"
 #include "controller/verdict.hpp"
@@ -32,12 +33,13 @@ struct ReconcilerContext {
     const kube::Store<CachedRequest>& requests;
     const kube::Store<CachedPolicy>& policies;
     const kube::Store<api::Labels>& namespaces;
+    /// Whether `policies` and `namespaces` show what is there now. An allowance must not rest on them otherwise.
+    std::function<bool()> rules_are_current;
     PodFollower& follower;
     kube::EventRecorder& events;
     Metrics& metrics;
     AuditLog& audit;
-    /// The keys of the seal as they are now.
-    std::function<std::shared_ptr<const SealKeyRing>()> keys;
+    SealKeys& keys;
     std::string operator_namespace;
 };
 
@@ -77,7 +79,10 @@ class RequestReconciler final : public kube::Reconciler {
     /// Tells and counts an end that is on record.
     void announce_end(const std::string& key, const StoredRequest& stored, const api::DebugRequestStatus& status);
 
+    IdentityCheck identity_of(const StoredRequest& stored) const;
     Facts facts_of(const StoredRequest& stored) const;
+    /// Whether the key that sealed this request, and is not known, may still turn up. Asks for it.
+    bool may_learn_key(const std::string& key);
     Sessions count_sessions(const api::DebugRequest& request) const;
     /// Whether the places that an earlier run gave away are all known by now.
     bool places_are_known() const;

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <utility>
 
 namespace endoscope::controller {
@@ -17,6 +18,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kPrefix = "v1.";
+constexpr std::size_t kDigestLength = 43;  ///< 32 bytes in base64url.
 
 /// Whether every number is whole. Fractions have no single spelling, and the API has none.
 bool is_sealable(const json& value) {
@@ -49,14 +51,21 @@ bool equal(std::string_view a, std::string_view b) {
     return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
-/// The key that the seal names. The id is no secret; the comparison of the whole text decides.
-const SealKey* key_of(const SealKeyRing& keys, std::string_view seal) {
-    if (!seal.starts_with(kPrefix)) return nullptr;
+/// The id of the key that a seal names, or nothing where the text is no seal.
+std::optional<std::string_view> key_id_of(std::string_view seal) {
+    if (!seal.starts_with(kPrefix)) return std::nullopt;
     seal.remove_prefix(kPrefix.size());
-    const std::string_view id = seal.substr(0, seal.find('.'));
+    const std::size_t dot = seal.find('.');
+    if (dot == std::string_view::npos || seal.size() - dot - 1 != kDigestLength) return std::nullopt;
+    const std::string_view id = seal.substr(0, dot);
+    return is_key_id(id) ? std::optional(id) : std::nullopt;
+}
+
+/// The id is no secret; the comparison of the whole text decides.
+const SealKey* find_key(const SealKeyRing& keys, std::string_view id) {
     if (keys.current.id == id) return &keys.current;
-    const auto old = std::ranges::find(keys.old, id, &SealKey::id);
-    return old == keys.old.end() ? nullptr : &*old;
+    const auto other = std::ranges::find(keys.others, id, &SealKey::id);
+    return other == keys.others.end() ? nullptr : &*other;
 }
 
 const json* member(const json& object, const char* key) {
@@ -71,6 +80,12 @@ std::string_view text(const json* value) {
 }
 
 }  // namespace
+
+bool is_key_id(std::string_view id) {
+    return !id.empty() && id.size() <= 32 && std::ranges::all_of(id, [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    });
+}
 
 std::expected<std::string, std::string> sealed_bytes(const SealedObject& object) {
     if (!object.spec.is_object()) return std::unexpected("the spec is not an object");
@@ -105,8 +120,10 @@ IdentityCheck verify_seal(const SealKeyRing& keys, const SealedObject& object) {
     const json* const stored = member(*requester, "seal");
     if (requester->is_object() && stored == nullptr) return IdentityCheck::missing;
     const std::string_view seal = text(stored);
-    const SealKey* const key = key_of(keys, seal);
-    if (key == nullptr) return IdentityCheck::invalid;
+    const auto id = key_id_of(seal);
+    if (!id) return IdentityCheck::invalid;
+    const SealKey* const key = find_key(keys, *id);
+    if (key == nullptr) return IdentityCheck::unknown_key;
     const auto expected = make_seal(*key, object);
     return expected && equal(*expected, seal) ? IdentityCheck::valid : IdentityCheck::invalid;
 }

@@ -20,17 +20,21 @@ namespace endoscope::controller {
 /// sorted by bytes at every level, no white space, strings as UTF-8 with only the escapes that JSON demands, numbers
 /// whole. Anything else (a fraction, invalid UTF-8) cannot be sealed.
 /// Seal text: "v1.<key id>.<HMAC-SHA-256 of the bytes, base64url without padding>".
+/// docs/seal.md says it at length, with test vectors.
 
 /// One key.
 struct SealKey {
-    std::string id;  ///< 1 to 32 of [A-Za-z0-9_-].
+    std::string id;  ///< See `is_key_id`.
     std::array<unsigned char, 32> bytes{};
 };
 
-/// The key that seals, and older ones that are still accepted.
+/// Whether `id` is 1 to 32 of [A-Za-z0-9_-], as the id of a key must be.
+bool is_key_id(std::string_view id);
+
+/// The key that seals, and others that are accepted: older ones, and the one that seals next.
 struct SealKeyRing {
     SealKey current;
-    std::vector<SealKey> old = {};
+    std::vector<SealKey> others = {};
 };
 
 /// Whether the stamp on an object is ours.
@@ -38,6 +42,9 @@ enum class IdentityCheck : std::uint8_t {
     valid,
     missing,  ///< There is no requester, or it has no seal: the webhook did not see the object.
     invalid,  ///< The seal is not ours, or not of this object, or the stamp is not of the time of creation.
+    /// The seal names a key that the ring has not. It may be ours all the same: sealed with a key that this replica has
+    /// not read yet, or that was lost.
+    unknown_key,
 };
 
 /// What is sealed. `spec` is the whole `spec` with its `requester`, whose `seal` is not looked at.

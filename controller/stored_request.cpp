@@ -1,5 +1,6 @@
 #include "controller/stored_request.hpp"
 
+#include "controller/subject.hpp"
 #include "kube/base/json.hpp"
 
 #include <nlohmann/json.hpp>
@@ -53,14 +54,14 @@ CachedRequest cache_request(const nlohmann::json& object) {
                          .uid = kube::string_at(object, {"metadata", "uid"}),
                          .deleting = !kube::string_at(object, {"metadata", "deletionTimestamp"}).empty(),
                          .phase = phase_of(object),
-                         .requester = {},
+                         .subject = {},
                          .pod = {},
                          .container = {},
                          .text = {}};
     if (const auto parsed = api::parse_debug_request(object)) {
         cached.is_readable = true;
         cached.has_targets = !parsed->status.targets.empty();
-        cached.requester = parsed->spec.requester ? parsed->spec.requester->username : "";
+        cached.subject = subject_name(parsed->spec);
         cached.pod = parsed->spec.target.pod_name;
         cached.container = parsed->spec.target.container;
     }

@@ -36,7 +36,7 @@ struct CachedRequest {
     bool is_readable = false;  ///< Its spec can be read.
     bool has_targets = false;  ///< `status.targets` is not empty.
     api::Phase phase = api::Phase::pending;
-    std::string requester;  ///< The user name.
+    std::string subject;  ///< User name, see `subject_name`.
     std::string pod;
     std::string container;  ///< `spec.target.container`.
     /// metadata, spec and status as compact JSON. The status of a request that is over keeps its generation, phase,

@@ -90,6 +90,10 @@ class Judge final {
                 return Denial{Reason::identity_invalid,
                               "spec.requester: is not what the admission webhook wrote when the request was created; "
                               "create the request anew, without spec.requester"};
+            case IdentityCheck::unknown_key:
+                return Denial{Reason::identity_invalid,
+                              "spec.requester: is sealed with a key that Endoscope does not have: the key was lost or "
+                              "is too old, or the seal is forged; create the request again"};
             case IdentityCheck::valid:
                 if (!spec().requester || spec().requester->username.empty()) break;
                 return std::nullopt;
@@ -140,6 +144,10 @@ class Judge final {
                 candidate.denial =
                     Denial{Reason::policy_invalid, "policy \"" + policy->name() +
                                                        "\" is invalid and allows nothing: " + policy->error()->text()};
+            } else if (needs_impersonation() && !facts_.impersonation && when_missing_ == WhenMissing::ask) {
+                return Need{.what = Need::What::impersonation};
+            } else if (auto denial = impersonation_denial()) {
+                candidate.denial = *std::move(denial);
             } else if (const auto answer = authorization_of(*policy)) {
                 candidate.denial = authorization_denial(*policy, *answer);
             } else if (when_missing_ == WhenMissing::ask) {
@@ -148,6 +156,35 @@ class Judge final {
             candidates_.push_back(std::move(candidate));
         }
         return std::nullopt;
+    }
+
+    bool needs_impersonation() const { return spec().on_behalf_of_username.has_value(); }
+
+    std::string requester() const { return "requester \"" + api::printable(spec().requester->username) + "\""; }
+
+    /// Whose rights are asked for, for messages.
+    std::string subject() const {
+        if (!needs_impersonation()) return requester();
+        return "\"" + api::printable(*spec().on_behalf_of_username) + "\", on whose behalf " + requester() + " asks,";
+    }
+
+    /// Says nothing about that user: only what the author may do.
+    RuleResult impersonation_denial() const {
+        if (!needs_impersonation() || !facts_.impersonation) return std::nullopt;
+        const std::string other = "\"" + api::printable(*spec().on_behalf_of_username) + "\"";
+        switch (*facts_.impersonation) {
+            case Authorization::allowed:
+                return std::nullopt;
+            case Authorization::failed:
+                return Denial{Reason::authorization_failed, "spec.onBehalfOf: whether " + requester() +
+                                                                " may impersonate " + other +
+                                                                " could not be checked; it will be tried again"};
+            case Authorization::denied:
+                break;
+        }
+        return Denial{Reason::not_authorized, "spec.onBehalfOf: " + requester() + " may not impersonate " + other +
+                                                  "; ask for a Role with verb impersonate on that user, or leave "
+                                                  "spec.onBehalfOf out"};
     }
 
     std::optional<Authorization> authorization_of(const CompiledPolicy& policy) const {
@@ -172,7 +209,7 @@ class Judge final {
 
     RuleResult authorization_denial(const CompiledPolicy& policy, Authorization answer) const {
         const bool by_pod = policy.spec().authorization == api::AuthorizationMode::pod_permission;
-        const std::string who = "requester \"" + api::printable(spec().requester->username) + "\" ";
+        const std::string who = subject() + " ";
         switch (answer) {
             case Authorization::allowed:
                 return std::nullopt;
@@ -226,7 +263,8 @@ class Judge final {
                 .image = image_,
                 .denying_policy = denying_policy_,
                 .denying_pattern = denying_pattern_,
-                .is_authorized = authorization_of(*candidate.policy) == Authorization::allowed,
+                .is_authorized = authorization_of(*candidate.policy) == Authorization::allowed &&
+                                 (!needs_impersonation() || facts_.impersonation == Authorization::allowed),
                 .pod = pod_,
                 .target = target_};
     }

@@ -25,7 +25,7 @@ struct PodAbsent {};
 /// Sessions that hold a place now, this request not counted.
 struct Sessions {
     std::int64_t in_namespace = 0;
-    std::int64_t by_requester = 0;  ///< In the whole cluster, by user name.
+    std::int64_t by_requester = 0;  ///< In the whole cluster, by the name of the subject.
     /// Requests ("namespace/name") with a place in this Pod, and the container that each joins; empty for the Pod's
     /// default one. What the Pod itself shows is counted besides.
     std::map<std::string, std::string> in_pod;
@@ -38,6 +38,7 @@ struct Facts {
     std::string operator_namespace = {};
     std::optional<api::Labels> namespace_labels = std::nullopt;
     std::vector<std::shared_ptr<const CompiledPolicy>> policies = {};  ///< All of the cluster, in any order.
+    std::optional<Authorization> impersonation = std::nullopt;         ///< Of `onBehalfOf`, by the author.
     std::optional<Authorization> pod_permission = std::nullopt;        ///< patch pods/ephemeralcontainers on the Pod.
     std::map<std::string, Authorization> use_policy = {};              ///< `use` on the DebugPolicy of that name.
     std::variant<PodNotLookedUp, PodAbsent, PodView> pod = {};
@@ -48,8 +49,9 @@ struct Facts {
 struct Need {
     enum class What : std::uint8_t {
         namespace_labels,
-        pod_permission,  ///< SubjectAccessReview: patch pods/ephemeralcontainers, the target's name.
-        use_policy,      ///< SubjectAccessReview: use debugpolicies/<policy>, in the request's namespace.
+        impersonation,   ///< SubjectAccessReview of the author: impersonate the user of `onBehalfOf`.
+        pod_permission,  ///< SubjectAccessReview of the subject: patch pods/ephemeralcontainers, the target's name.
+        use_policy,  ///< SubjectAccessReview of the subject: use debugpolicies/<policy>, in the request's namespace.
         pod,
     };
     What what = What::pod;

@@ -47,9 +47,9 @@ using namespace rules;
 
 // Who.
 
-RuleResult check_requester(const RuleContext& context) {
+/// Whether that user may ask as far as they are a service account.
+RuleResult check_service_account(const RuleContext& context, std::string_view username, std::string_view role) {
     constexpr std::string_view kPrefix = "system:serviceaccount:";
-    const std::string_view username = context.facts.request.spec.requester->username;
     const api::PolicyRequesters& requesters = context.policy.spec().requesters;
     if (!username.starts_with(kPrefix) || requesters.allow_service_accounts) return std::nullopt;
     // The user name of "ns/name" is "system:serviceaccount:ns:name". What only looks like one is on no list.
@@ -60,8 +60,16 @@ RuleResult check_requester(const RuleContext& context) {
     });
     if (is_listed) return std::nullopt;
     return deny(Reason::requester_not_allowed,
-                "requester " + in_quotes(username) + " is a service account, which " + policy_name(context) +
+                std::string(role) + in_quotes(username) + " is a service account, which " + policy_name(context) +
                     " does not allow; list it in requesters.serviceAccounts as namespace/name, or ask as a user");
+}
+
+/// The author and, on whose behalf they ask: neither lends the other their right to ask.
+RuleResult check_requester(const RuleContext& context) {
+    const api::DebugRequestSpec& spec = context.facts.request.spec;
+    auto denial = check_service_account(context, spec.requester->username, "requester ");
+    if (denial || !spec.on_behalf_of_username) return denial;
+    return check_service_account(context, *spec.on_behalf_of_username, "spec.onBehalfOf: ");
 }
 
 // Images.

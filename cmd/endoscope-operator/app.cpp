@@ -1,9 +1,9 @@
 #include "app.hpp"
 
 #include "controller/admission.hpp"
+#include "controller/fence.hpp"
 #include "controller/installer.hpp"
 #include "controller/operator.hpp"
-#include "controller/seal_keys.hpp"
 #include "kube/base/log.hpp"
 #include "kube/base/memory.hpp"
 #include "kube/base/task_group.hpp"
@@ -15,9 +15,8 @@
 #include "kube/runtime/metrics.hpp"
 #include "kube/runtime/metrics_auth.hpp"
 #include "kube/runtime/serving_metrics.hpp"
-#include "kube/runtime/tls_probe.hpp"
 #include "leader_reporter.hpp"
-#include "webhook_certificate.hpp"
+#include "webhook_server.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -202,10 +201,9 @@ class App {
     }
 
     Result<void> listen(const std::string& what, const std::string& host, unsigned short port,
-                        kube::TlsContextSource tls, kube::HttpHandler handler, unsigned short* bound) {
+                        kube::TlsContextSource tls, kube::HttpHandler handler) {
         auto listener = kube::make_tcp_listener(io_.get_executor(), *clock_, host, port, std::move(tls));
         if (!listener) return std::unexpected(listener.error());
-        if (bound != nullptr) *bound = (*listener)->port();
         kube::log::info("operator", "listening", {{"for", what}, {"address", host}, {"port", (*listener)->port()}});
         http_servers_.push_back(
             std::make_unique<kube::HttpServer>(io_.get_executor(), *clock_, std::move(*listener), std::move(handler)));
@@ -239,20 +237,20 @@ class App {
                 co_await kube::sleep_for(*clock_, kRetryDelay, stop_.get_token());
             }
         }
-        auto keys = co_await controller::load_seal_keys(*client_, options_.ns, stop_.get_token());
-        if (!keys) co_return std::unexpected(keys.error());
         controller::OperatorOptions settings;
         settings.ns = options_.ns;
         settings.max_concurrent_reconciles = options_.max_concurrent_reconciles;
         settings.sync_period = options_.sync_period;
+        settings.seal_keys = options_.seal_keys;
         settings.webhooks = webhook_metrics_.get();
+        settings.deny_at_admission = options_.deny_at_admission;
         settings.seed = std::random_device()();
         if (election_) {
             settings.election = election_.get();
             settings.write_timeout = options_.lease_times.lease - options_.lease_times.renew_deadline;
         }
-        operator_ = std::make_unique<controller::Operator>(io_.get_executor(), *client_, *clock_, registry_,
-                                                           std::move(*keys), audit_, *events_, settings);
+        operator_ = std::make_unique<controller::Operator>(io_.get_executor(), *client_, *clock_, registry_, audit_,
+                                                           *events_, settings);
         co_return Result<void>();
     }
 
@@ -277,30 +275,10 @@ class App {
                 tls = [this] { return metrics_files_->context(); };
             }
         }
-        return listen("metrics", options_.metrics.host, options_.metrics.port, std::move(tls), std::move(handler),
-                      nullptr);
+        return listen("metrics", options_.metrics.host, options_.metrics.port, std::move(tls), std::move(handler));
     }
 
-    Result<void> listen_webhooks(unsigned short& port) {
-        auto certificate = WebhookCertificate::make(options_, *clock_, certificate_metrics_.get());
-        if (!certificate) return std::unexpected(certificate.error());
-        webhook_certificate_ = std::move(*certificate);
-        const std::string host = options_.verb == Verb::dev ? "127.0.0.1" : "0.0.0.0";
-        auto listening = listen(
-            "webhooks", host, options_.webhook_port, [this] { return webhook_certificate_->context(); },
-            operator_->admission_handler(), &port);
-        if (!listening) return listening;
-        servers_.spawn("webhook certificate", webhook_certificate_->run(server_stop_.get_token()));
-        webhook_probe_ = std::make_unique<kube::TlsProbe>(io_.get_executor(), *clock_, "127.0.0.1", port,
-                                                          [this] { return webhook_certificate_->pem(); });
-        servers_.spawn("webhook probe", webhook_probe_->run(stop_.get_token()));
-        return {};
-    }
-
-    std::string webhooks_problem() const {
-        if (!webhooks_installed_) return "webhooks are not served yet";
-        return webhook_probe_->problem();
-    }
+    std::string webhooks_problem() const { return webhooks_ ? webhooks_->problem() : "webhooks are not served yet"; }
 
     Result<void> listen_health() {
         if (!options_.health.enabled) return {};
@@ -311,10 +289,11 @@ class App {
             {"leader", [this] { return election_ ? election_->health() : std::string(); }}};
         std::map<std::string, kube::HealthCheck> ready = {
             {"caches", [this] { return std::string(operator_ && operator_->synced() ? "" : "caches are not synced"); }},
+            {"seal-keys", [this] { return operator_ ? operator_->seal_keys_problem() : "not started yet"; }},
             {"shutdown", [this] { return std::string(stop_.stop_requested() ? "shutting down" : ""); }},
             {"webhooks", [this] { return webhooks_problem(); }}};
         return listen("health", options_.health.host, options_.health.port, nullptr,
-                      kube::make_health_handler(std::move(live), std::move(ready)), nullptr);
+                      kube::make_health_handler(std::move(live), std::move(ready)));
     }
 
     asio::awaitable<Result<void>> serve() {
@@ -325,22 +304,30 @@ class App {
         const auto version = co_await wait_for_server();
         if (!version) co_return std::unexpected(version.error());
         kube::log::info("operator", "connected", {{"kubernetes", *version}});
+        const auto can_have_fence = co_await controller::can_have_fence(*client_, stop_.get_token());
+        if (options_.fence && !can_have_fence) co_return std::unexpected(can_have_fence.error());
+        const bool has_fence = options_.fence && *can_have_fence;
         auto prepared = co_await prepare_cluster();
         if (!prepared) co_return prepared;
-        unsigned short webhook_port = 0;
         auto metrics = listen_metrics();
         if (!metrics) co_return metrics;
-        auto listening = listen_webhooks(webhook_port);
-        if (!listening) co_return listening;
-        const std::string url = "https://127.0.0.1:" + std::to_string(webhook_port);
+        webhooks_ = std::make_unique<WebhookServer>(io_.get_executor(), *client_, *clock_, options_, registry_,
+                                                    certificate_metrics_.get(),
+                                                    [this] { return !election_ || election_->is_leader(); });
+        auto serving = co_await webhooks_->start(operator_->admission_handler(), servers_, stop_.get_token(),
+                                                 server_stop_.get_token());
+        if (!serving) co_return serving;
         if (options_.verb == Verb::dev) {
-            auto installed =
-                co_await controller::install_webhooks(*client_, url, webhook_certificate_->ca_pem(), stop_.get_token());
+            Result<void> installed;
+            if (has_fence)
+                installed = co_await controller::install_fence(*client_, webhooks_->url(), stop_.get_token());
+            if (!installed) co_return installed;
+            installed = co_await webhooks_->install(stop_.get_token());
             if (!installed) co_return installed;
         }
-        webhooks_installed_ = true;
         if (election_) electing_.spawn("leader election", hold_lease());
         running_.spawn("operator", reconcile());
+        running_.spawn("webhook trust", webhooks_->watch(stop_.get_token()));
         running_.spawn("announce", announce_ready());
         if (election_) running_.spawn("settle down", settle_down());
         co_await running_.join();
@@ -350,7 +337,8 @@ class App {
         if (options_.verb == Verb::dev) {
             std::stop_source limit;
             const auto timer = clock_->call_after(kCleanUpTime, [&limit] { limit.request_stop(); });
-            co_await controller::remove_webhooks(*client_, url, limit.get_token());
+            co_await webhooks_->uninstall(limit.get_token());
+            if (has_fence) co_await controller::remove_fence(*client_, webhooks_->url(), limit.get_token());
         }
         const kube::Duration linger = stopped_at_ + options_.shutdown_delay - clock_->steady_now();
         if (exit_code_ == 0 && linger > kube::Duration::zero()) co_await kube::sleep_for(*clock_, linger, {});
@@ -360,7 +348,10 @@ class App {
     /// Prints `ready` once requests are reconciled: scripts wait for that line.
     asio::awaitable<void> announce_ready() {
         if (election_) co_await election_->wait_until_leading(stop_.get_token());
-        while (!(operator_->synced() && webhooks_problem().empty()) && !stop_.stop_requested()) {
+        const auto ready = [this] {
+            return operator_->synced() && operator_->seal_keys_problem().empty() && webhooks_problem().empty();
+        };
+        while (!ready() && !stop_.stop_requested()) {
             co_await kube::sleep_for(*clock_, std::chrono::milliseconds(20), stop_.get_token());
         }
         if (stop_.stop_requested()) co_return;
@@ -404,13 +395,11 @@ class App {
     std::unique_ptr<controller::Operator> operator_;
     std::unique_ptr<kube::SelfSignedCertificate> self_signed_;
     std::unique_ptr<kube::CertificateFiles> metrics_files_;
-    std::unique_ptr<WebhookCertificate> webhook_certificate_;
-    std::unique_ptr<kube::TlsProbe> webhook_probe_;
+    std::unique_ptr<WebhookServer> webhooks_;
     std::vector<std::unique_ptr<kube::HttpServer>> http_servers_;
     std::unique_ptr<kube::Timer> overtime_;
     kube::SteadyTime stopped_at_{};
     bool signalled_ = false;
-    bool webhooks_installed_ = false;
     int exit_code_ = 0;
 };
 

@@ -1,5 +1,6 @@
 #include "manifests.hpp"
 
+#include "controller/fence.hpp"
 #include "controller/manifests.hpp"
 #include "kube/base/json.hpp"
 
@@ -10,7 +11,7 @@
 
 namespace endoscope::cmd {
 
-int print_manifests(bool all) {
+int print_manifests(bool all, bool fence) {
     std::string text = controller::embedded_crds_yaml();
     if (!text.ends_with('\n')) text += '\n';
     if (all) {
@@ -24,6 +25,7 @@ int print_manifests(bool all) {
             text += "---\n" + std::string(out.c_str()) + "\n";
         }
     }
+    if (fence) text += controller::fence_yaml();
     return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() ? 0 : 1;
 }
 

@@ -1,6 +1,7 @@
 #include "options.hpp"
 
 #include "cmd/unknown_command.hpp"
+#include "kube/net/url.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -40,8 +41,13 @@ struct Raw {
     std::string renew_deadline = "10s";
     std::string retry_period = "2s";
     std::string sync_period = "0s";
+    std::string seal_key_rotation = "720h";
+    std::string seal_key_retention = "24h";
+    std::string seal_key_refresh = "30s";
     std::string shutdown_delay;
     std::string shutdown_timeout = "30s";
+    std::string webhook_ca_lifetime = "8760h";
+    std::string webhook_certificate_lifetime = "168h";
 };
 
 /// Hours, minutes, seconds or milliseconds, as in "15s"; nothing when it is no such text.
@@ -54,14 +60,16 @@ std::optional<kube::Duration> read_duration(const std::string& text) {
     if (word == "ms") return std::chrono::milliseconds(number);
     if (word == "s" || text == "0") return std::chrono::seconds(number);
     if (word == "m") return std::chrono::minutes(number);
-    if (word == "h") return std::chrono::hours(number);
+    if (word == "h" && number <= 1000000) return std::chrono::hours(number);
     return std::nullopt;
 }
 
-kube::Duration parse_duration(const char* flag, const std::string& text) {
+kube::Duration parse_duration(const char* flag, const std::string& text,
+                              std::chrono::hours most = std::chrono::hours(24)) {
     const auto duration = read_duration(text);
-    if (!duration || *duration > std::chrono::hours(24)) {
-        throw CLI::ValidationError(flag, "must be a duration such as 15s or 500ms, at most 24h, not " + text);
+    if (!duration || *duration > most) {
+        throw CLI::ValidationError(flag, "must be a duration such as 15s or 500ms, at most " +
+                                             std::to_string(most.count()) + "h, not " + text);
     }
     return *duration;
 }
@@ -70,6 +78,15 @@ kube::Duration parse_positive_duration(const char* flag, const std::string& text
     const auto duration = parse_duration(flag, text);
     if (duration == kube::Duration::zero()) throw CLI::ValidationError(flag, "must be longer than " + text);
     return duration;
+}
+
+/// Of a certificate: years are counted in hours.
+kube::Duration parse_lifetime(const char* flag, const std::string& text) {
+    const auto duration = read_duration(text);
+    if (!duration || *duration > std::chrono::hours(24 * 365 * 10)) {
+        throw CLI::ValidationError(flag, "must be a duration such as 720h, at most 87600h, not " + text);
+    }
+    return *duration;
 }
 
 /// --webhook-port can be given as ENDOSCOPE_WEBHOOK_PORT.
@@ -125,7 +142,20 @@ void add_operator_flags(CLI::App& app, Options& options, Raw& raw, bool dev) {
     app.add_option("--webhook-port", options.webhook_port, "port of the admission webhooks; 0 takes any")
         ->capture_default_str();
     app.add_option("--webhook-cert-dir", options.webhook_cert_dir,
-                   "directory with tls.crt and tls.key of the webhooks");
+                   "directory with tls.crt and tls.key of the webhooks; default: a certificate authority of our own");
+    app.add_option("--webhook-ca-lifetime", raw.webhook_ca_lifetime, "life of the own certificate authority")
+        ->capture_default_str();
+    app.add_option("--webhook-certificate-lifetime", raw.webhook_certificate_lifetime,
+                   "life of the certificates that the own authority issues, renewed when two thirds are over")
+        ->capture_default_str();
+    app.add_option("--webhook-url", options.webhook_url,
+                   "https://host[:port] where the API server calls the webhooks, when not by the Service");
+    app.add_option("--webhook-client-ca-file", options.webhook_client_ca_file,
+                   "CA certificates: whoever calls the webhooks must show a client certificate of one of them");
+    app.add_option("--webhook-client-name", options.webhook_client_name,
+                   "common name or DNS name that the client certificate must have; default: any");
+    app.add_flag("--deny-at-admission,!--no-deny-at-admission", options.deny_at_admission,
+                 "refuse at kubectl apply what is denied whatever the Pod; else it is admitted and recorded as Denied");
     app.add_option("--max-concurrent-reconciles", options.max_concurrent_reconciles, "requests reconciled side by side")
         ->check(CLI::Range(1, 256))
         ->capture_default_str();
@@ -136,6 +166,14 @@ void add_operator_flags(CLI::App& app, Options& options, Raw& raw, bool dev) {
         ->check(CLI::Range(1, 100000))
         ->capture_default_str();
     app.add_option("--sync-period", raw.sync_period, "look at every request again this often, 0 for never")
+        ->capture_default_str();
+    app.add_option("--seal-key-rotation", raw.seal_key_rotation, "how long a seal key is in use, 0 for ever")
+        ->capture_default_str();
+    app.add_option("--seal-key-retention", raw.seal_key_retention, "how long an earlier seal key is accepted")
+        ->capture_default_str();
+    app.add_option(
+           "--seal-key-refresh", raw.seal_key_refresh,
+           "how often each replica reads the seal keys; a new one is in use three times as long after it was made")
         ->capture_default_str();
     app.add_option("--shutdown-delay", raw.shutdown_delay, "how long webhooks are still served after a SIGTERM")
         ->capture_default_str();
@@ -149,7 +187,26 @@ void add_operator_flags(CLI::App& app, Options& options, Raw& raw, bool dev) {
         ->capture_default_str();
 }
 
-void take(Options& options, const Raw& raw, bool dev) {
+void take_webhooks(Options& options, const Raw& raw) {
+    options.webhook_times = {
+        .ca_lifetime = parse_lifetime("--webhook-ca-lifetime", raw.webhook_ca_lifetime),
+        .leaf_lifetime = parse_lifetime("--webhook-certificate-lifetime", raw.webhook_certificate_lifetime)};
+    if (const auto valid = kube::validate(options.webhook_times); !valid) {
+        throw CLI::ValidationError("--webhook-certificate-lifetime", valid.error().message);
+    }
+    if (!options.webhook_url.empty()) {
+        const auto url = kube::parse_url(options.webhook_url);
+        if (!url || url->scheme != "https" || !url->user.empty() || !url->path.empty() ||
+            options.webhook_url.find_first_of("?#") != std::string::npos) {
+            throw CLI::ValidationError("--webhook-url", "must be https://host or https://host:port");
+        }
+    }
+    if (!options.webhook_client_name.empty() && options.webhook_client_ca_file.empty()) {
+        throw CLI::ValidationError("--webhook-client-name", "is of no use without --webhook-client-ca-file");
+    }
+}
+
+void take(Options& options, const Raw& raw) {
     const auto metrics = parse_bind(raw.metrics, "0.0.0.0");
     if (!metrics)
         throw CLI::ValidationError("--metrics-bind-address", "must be host:port, :port or 0, not " + raw.metrics);
@@ -172,6 +229,13 @@ void take(Options& options, const Raw& raw, bool dev) {
         throw CLI::ValidationError("--leader-elect-lease-duration", valid.error().message);
     }
     options.sync_period = parse_duration("--sync-period", raw.sync_period);
+    constexpr std::chrono::hours kYear(8760);
+    options.seal_keys = {.rotation = parse_duration("--seal-key-rotation", raw.seal_key_rotation, kYear),
+                         .retention = parse_duration("--seal-key-retention", raw.seal_key_retention, kYear),
+                         .refresh = parse_duration("--seal-key-refresh", raw.seal_key_refresh)};
+    if (const auto problem = controller::validate(options.seal_keys); !problem.empty()) {
+        throw CLI::ValidationError("seal keys", problem);
+    }
     options.shutdown_delay = parse_duration("--shutdown-delay", raw.shutdown_delay);
     options.shutdown_timeout = parse_positive_duration("--shutdown-timeout", raw.shutdown_timeout);
     if (options.shutdown_delay >= options.shutdown_timeout) {
@@ -180,11 +244,7 @@ void take(Options& options, const Raw& raw, bool dev) {
     if (!options.metrics_cert_dir.empty() && !options.metrics_secure) {
         throw CLI::ValidationError("--metrics-cert-dir", "is of no use without --metrics-secure");
     }
-    if (!dev && options.webhook_cert_dir.empty()) {
-        throw CLI::ValidationError("--webhook-cert-dir",
-                                   "is required: a directory with tls.crt and tls.key, e.g. a mounted "
-                                   "cert-manager Secret");
-    }
+    take_webhooks(options, raw);
 }
 
 }  // namespace
@@ -203,11 +263,16 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
         "dev",
         "Install CRDs and webhooks that point at this process, then run; prints ready; SIGTERM removes the webhooks");
     add_operator_flags(dev, options, dev_raw, true);
+    dev.add_flag("--fence", options.fence,
+                 "also install ValidatingAdmissionPolicies that let only this process add debug containers; SIGTERM "
+                 "removes them");
     for (CLI::App* const verb : {&run, &dev}) give_environment_twins(*verb);
     CLI::App& manifests = *app.add_subcommand("manifests", "Print what dev would install, as YAML");
     manifests.add_option("what", options.manifests_what, "crds or all")
         ->check(CLI::IsMember({"crds", "all"}))
         ->capture_default_str();
+    manifests.add_flag("--fence", options.fence,
+                       "also print the ValidatingAdmissionPolicies that let only Endoscope add debug containers");
     if (const auto message = unknown_command(app, argc, argv)) {
         std::cerr << "error: " << *message << '\n';
         parsed.exit = true;
@@ -216,8 +281,8 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     }
     try {
         app.parse(argc, argv);
-        if (run.parsed()) take(options, run_raw, false);
-        if (dev.parsed()) take(options, dev_raw, true);
+        if (run.parsed()) take(options, run_raw);
+        if (dev.parsed()) take(options, dev_raw);
     } catch (const CLI::ParseError& error) {
         parsed.exit = true;
         parsed.exit_code = app.exit(error) == 0 ? 0 : 2;

@@ -1,6 +1,8 @@
 #pragma once
 
+#include "controller/seal_rotation.hpp"
 #include "kube/base/log.hpp"
+#include "kube/runtime/ca_rotation.hpp"
 #include "kube/runtime/lease.hpp"
 
 #include <string>
@@ -28,11 +30,18 @@ struct Options {
     std::string metrics_cert_dir;  ///< Empty: a self-signed certificate.
     BindAddress health{.port = 8081};
     unsigned short webhook_port = 9443;
-    std::string webhook_cert_dir;
+    std::string webhook_cert_dir;        ///< Empty: a certificate authority of our own.
+    kube::RotationTimes webhook_times;   ///< Of that authority.
+    std::string webhook_url;             ///< https://host[:port] where API servers call, when not by the Service.
+    std::string webhook_client_ca_file;  ///< Empty: anybody may call the webhooks.
+    std::string webhook_client_name;     ///< Of the callers' certificate; empty: any name.
+    bool deny_at_admission = false;      ///< Refuse what is denied whatever the Pod.
+    bool fence = false;                  ///< Of `dev`: install it. Of `manifests`: print it, too.
     int max_concurrent_reconciles = 16;
     double kube_api_qps = 0;  ///< Requests a second to the API server; 0 = no limit of ours.
     int kube_api_burst = 30;
-    kube::Duration sync_period{};     ///< Look at every request again this often; 0 = never.
+    kube::Duration sync_period{};  ///< Look at every request again this often; 0 = never.
+    controller::SealKeySettings seal_keys;
     kube::Duration shutdown_delay{};  ///< How long webhooks are still served after a SIGTERM.
     kube::Duration shutdown_timeout = std::chrono::seconds(30);  ///< From a SIGTERM to a forced end.
     bool leader_elect = false;

@@ -2,6 +2,8 @@
 
 #include "kube/base/clock.hpp"
 #include "kube/runtime/certificate_files.hpp"
+#include "kube/runtime/client_ca_file.hpp"
+#include "kube/runtime/webhook_authority.hpp"
 #include "options.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -18,25 +20,40 @@ kube::Result<std::string> read_file(const std::string& path);
 std::unique_ptr<kube::CertificateFiles> certificate_files(const std::string& dir, kube::Clock& clock,
                                                           kube::CertificateObserver* observer);
 
-/// The webhooks' certificate: from `--webhook-cert-dir`, re-read while it is in use, or made on the spot for `dev`.
+/// What the webhooks are served with: a certificate, from `--webhook-cert-dir` or of an authority of our own, and the
+/// CA of `--webhook-client-ca-file` for the callers' certificates.
 class WebhookCertificate {
   public:
-    static kube::Result<std::unique_ptr<WebhookCertificate>> make(const Options& options, kube::Clock& clock,
-                                                                  kube::CertificateObserver* observer);
+    /// `authority` is used where no directory is given, and null otherwise.
+    WebhookCertificate(const Options& options, kube::Clock& clock, kube::CertificateObserver* observer,
+                       std::unique_ptr<kube::WebhookAuthority> authority);
 
-    std::shared_ptr<const kube::TlsServerContext> context() const { return files_ ? files_->context() : context_; }
+    /// Reads or makes the first certificate.
+    boost::asio::awaitable<kube::Result<void>> start(std::stop_token stop);
+    /// Re-reads files until `stop`.
+    boost::asio::awaitable<void> follow_files(std::stop_token stop);
+    /// Null: the certificate comes from files.
+    kube::WebhookAuthority* authority() { return authority_.get(); }
+
+    /// What the next handshake is made with.
+    std::shared_ptr<const kube::TlsServerContext> context();
     /// The chain that is served now.
-    const std::string& pem() const { return files_ ? files_->certificate_pem() : pem_; }
-    /// For the webhook configurations of `dev`; empty otherwise.
-    const std::string& ca_pem() const { return ca_pem_; }
-    /// Looks for a new one until `stop`.
-    boost::asio::awaitable<void> run(std::stop_token stop);
+    const std::string& pem() const { return pair().certificate_pem; }
+    /// For the webhook configurations of `dev`; empty in `run` with files.
+    std::string ca_pem() const { return authority_ ? authority_->bundle() : ca_pem_; }
 
   private:
+    const kube::KeyPair& pair() const { return authority_ ? authority_->serving() : files_->pair(); }
+
+    bool needs_ca_file_;
+    std::string ca_path_;
+    std::unique_ptr<kube::WebhookAuthority> authority_;
     std::unique_ptr<kube::CertificateFiles> files_;
-    std::shared_ptr<const kube::TlsServerContext> context_;
-    std::string pem_;
+    std::unique_ptr<kube::ClientCaFile> client_ca_;
     std::string ca_pem_;
+    std::shared_ptr<const kube::TlsServerContext> context_;
+    std::string context_pem_;  ///< What `context_` was made of.
+    std::string context_client_ca_;
 };
 
 }  // namespace endoscope::cmd

@@ -5,6 +5,7 @@
 #include "cmd/kubectl-endoscope/cluster_files.hpp"
 #include "cmd/kubectl-endoscope/verdict_output.hpp"
 #include "controller/not_yet.hpp"
+#include "controller/subject.hpp"
 #include "controller/target_selection.hpp"
 #include "controller/verdict.hpp"
 
@@ -44,9 +45,7 @@ controller::Sessions count(const api::DebugRequest& request, const controller::P
         const bool same_namespace = other.namespace_name == request.namespace_name;
         if (same_namespace && other.name == request.name) continue;
         if (same_namespace) ++sessions.in_namespace;
-        if (other.spec.requester && other.spec.requester->username == request.spec.requester->username) {
-            ++sessions.by_requester;
-        }
+        if (controller::subject_name(other.spec) == controller::subject_name(request.spec)) ++sessions.by_requester;
         if (pod == nullptr || !is_about(other, *pod)) continue;
         sessions.in_pod[other.namespace_name + "/" + other.name] = other.spec.target.container;
     }
@@ -118,6 +117,7 @@ JudgedRequest judge(const RequestToJudge& document, const ClusterFiles& files, c
     facts.policies = files.policies;
     facts.namespace_labels = labels_of(document.namespace_name, files);
     const Authorization authorization = options.unauthorized ? Authorization::denied : Authorization::allowed;
+    facts.impersonation = authorization;
     facts.pod_permission = authorization;
     for (const auto& policy : files.policies) facts.use_policy[policy->name()] = authorization;
     judged.verdict = judge_pods(facts, files);

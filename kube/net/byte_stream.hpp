@@ -20,6 +20,7 @@ namespace kube {
 struct PeerCertificate {
     std::string common_name;
     std::vector<std::string> organizations;
+    std::vector<std::string> dns_names = {};  ///< Subject alternative names.
 };
 
 /// A connected, ordered byte pipe: TLS over TCP in production, memory in tests. It keeps Beast's and OpenSSL's

@@ -23,6 +23,12 @@ constexpr Duration kClockSkew = std::chrono::minutes(5);
 using BignumPtr = std::unique_ptr<BIGNUM, Deleter<BN_free>>;
 using NamePtr = std::unique_ptr<X509_NAME, Deleter<X509_NAME_free>>;
 using TimePtr = std::unique_ptr<ASN1_TIME, Deleter<ASN1_TIME_free>>;
+using StorePtr = std::unique_ptr<X509_STORE, Deleter<X509_STORE_free>>;
+using StoreContextPtr = std::unique_ptr<X509_STORE_CTX, Deleter<X509_STORE_CTX_free>>;
+struct FreeChain {
+    void operator()(STACK_OF(X509) * chain) const noexcept { sk_X509_free(chain); }
+};
+using ChainPtr = std::unique_ptr<STACK_OF(X509), FreeChain>;
 using NamesPtr = std::unique_ptr<GENERAL_NAMES, Deleter<GENERAL_NAMES_free>>;
 
 std::unexpected<Error> failed(const std::string& step) {
@@ -227,6 +233,38 @@ std::string first_name(const std::string& pem) {
         X509_NAME_ENTRY_get_data(X509_NAME_get_entry(X509_get_subject_name(certificate), at));
     const auto* const bytes = ASN1_STRING_get0_data(text);
     return {bytes, bytes + ASN1_STRING_length(text)};
+}
+
+Result<void> verify_server_chain(const std::string& chain_pem, const std::string& bundle_pem, WallTime when) {
+    const auto chain = parse_certificates(chain_pem, "certificate");
+    if (!chain) return std::unexpected(chain.error());
+    const auto anchors = parse_certificates(bundle_pem, "CA bundle");
+    if (!anchors) return std::unexpected(anchors.error());
+    const StorePtr store(X509_STORE_new());
+    const StoreContextPtr context(X509_STORE_CTX_new());
+    const ChainPtr intermediates(sk_X509_new_null());
+    bool ok = store && context && intermediates;
+    for (const CertificatePtr& anchor : *anchors) ok = ok && X509_STORE_add_cert(store.get(), anchor.get()) == 1;
+    // The stack borrows: freeing it frees no certificate.
+    for (const CertificatePtr& one : *chain) ok = ok && sk_X509_push(intermediates.get(), one.get()) > 0;
+    ok = ok && X509_STORE_CTX_init(context.get(), store.get(), chain->front().get(), intermediates.get()) == 1 &&
+         X509_STORE_CTX_set_purpose(context.get(), X509_PURPOSE_SSL_SERVER) == 1;
+    if (!ok) return failed("verify");
+    // As Go does: an anchor need not be self-signed.
+    X509_STORE_CTX_set_flags(context.get(), X509_V_FLAG_PARTIAL_CHAIN);
+    X509_STORE_CTX_set_time(context.get(), 0, std::chrono::system_clock::to_time_t(when));
+    if (X509_verify_cert(context.get()) == 1) return {};
+    const int why = X509_STORE_CTX_get_error(context.get());
+    return fail(ErrorKind::tls, X509_verify_cert_error_string(why));
+}
+
+Result<void> check_key_pair(const KeyPair& pair) {
+    const auto certificates = parse_certificates(pair.certificate_pem, "certificate");
+    if (!certificates) return std::unexpected(certificates.error());
+    const auto key = parse_private_key(pair.key_pem, "private key");
+    if (!key) return std::unexpected(key.error());
+    if (X509_check_private_key(certificates->front().get(), key->get()) == 1) return {};
+    return fail(ErrorKind::config, "the private key does not belong to the certificate: " + take_error());
 }
 
 Result<WallTime> certificate_expiry(const std::string& pem) {

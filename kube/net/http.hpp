@@ -92,13 +92,30 @@ struct HttpExchange {
 
 using HttpHandler = std::function<boost::asio::awaitable<void>(const HttpExchange&, HttpResponseWriter&)>;
 
+/// Told about callers that a server turns away. Words: `handshake` (TLS failed), `client_certificate` (see
+/// `HttpServerOptions::check_peer`), `connections` and `memory` (closed to make room for others).
+class HttpServerObserver {
+  public:
+    virtual ~HttpServerObserver() = default;
+    virtual void on_refused(std::string_view why) = 0;
+};
+
 struct HttpServerOptions {
-    std::size_t max_body_bytes = std::size_t{7} << 20;     ///< More answers 413 and closes.
+    std::size_t max_body_bytes = std::size_t{7} << 20;  ///< More answers 413 and closes.
+    std::size_t max_total_body_bytes = std::size_t{64}
+                                       << 20;              ///< Of all connections: more closes the longest unfinished.
     std::size_t max_header_bytes = std::size_t{64} << 10;  ///< More answers 431 and closes.
-    std::size_t max_connections = 2000;                    ///< More are closed at once.
+    /// For more, the connection that has been without a complete request for longest is closed; one whose request is
+    /// being answered never is.
+    std::size_t max_connections = 2000;
+    std::size_t max_requests = 0;                        ///< Of one connection, which is closed then; 0 = any number.
     Duration header_timeout = std::chrono::seconds(10);  ///< From the first byte of a request to the end of its header.
     Duration body_timeout = std::chrono::seconds(30);    ///< For a whole body, and for each write of an answer.
     Duration idle_timeout = std::chrono::seconds(120);   ///< Between requests of one connection.
+    /// Who may call: empty = yes, else why not, which is logged and answered 403 before any body is read. Null:
+    /// anybody.
+    std::function<std::string(const std::optional<PeerCertificate>&)> check_peer = nullptr;
+    HttpServerObserver* observer = nullptr;  ///< May be null; outlives the server.
 };
 
 /// Serves connections of a listener until stopped.

@@ -1,8 +1,8 @@
 #include "kube/base/log.hpp"
 #include "kube/base/task_group.hpp"
 #include "kube/net/http.hpp"
+#include "kube/net/http_connections.hpp"
 
-#include <set>
 #include <utility>
 
 namespace kube {
@@ -21,26 +21,28 @@ struct HttpServer::Impl {
         : clock(time),
           listener(std::move(source)),
           handler(std::move(answer)),
-          options(limits),
+          options(std::move(limits)),
+          table(options),
           connections(std::move(executor)) {}
 
-    /// Serves one connection. Whatever goes wrong in it is its own affair.
-    asio::awaitable<void> serve(std::unique_ptr<ByteStream> stream, std::stop_token stop) {
+    /// Serves one connection. Whatever goes wrong in it is its own affair. `self` keeps the books alive for it.
+    static asio::awaitable<void> serve(std::shared_ptr<Impl> self, std::unique_ptr<ByteStream> stream,
+                                       std::stop_token stop) {
         ByteStream& bytes = *stream;
-        streams.insert(&bytes);
+        ConnectionTable::Slot slot(self->table, bytes);
         try {
-            const auto ready = co_await handshake(bytes, stop);
+            const auto ready = co_await self->handshake(bytes, stop);
             if (ready) {
-                co_await serve_http(clock, bytes, handler, options, stop);
+                co_await serve_http(self->clock, bytes, self->handler, self->options, stop, &slot);
             } else if (ready.error().kind != ErrorKind::cancelled) {
                 // Port scanners and health checks of load balancers end here all day long.
+                if (self->options.observer != nullptr) self->options.observer->on_refused("handshake");
                 log::debug("http", "handshake failed", {{"error", ready.error().message}});
             }
         } catch (const std::exception& error) {
             log::error("http", "connection failed", {{"error", error.what()}});
         }
         bytes.close();
-        streams.erase(&bytes);
     }
 
     asio::awaitable<Result<void>> handshake(ByteStream& stream, std::stop_token stop) {
@@ -53,13 +55,14 @@ struct HttpServer::Impl {
     std::unique_ptr<Listener> listener;
     HttpHandler handler;
     HttpServerOptions options;
+    ConnectionTable table;
     TaskGroup connections;
-    std::set<ByteStream*> streams;
 };
 
 HttpServer::HttpServer(asio::any_io_executor executor, Clock& clock, std::unique_ptr<Listener> listener,
                        HttpHandler handler, HttpServerOptions options)
-    : impl_(std::make_shared<Impl>(std::move(executor), clock, std::move(listener), std::move(handler), options)) {}
+    : impl_(std::make_shared<Impl>(std::move(executor), clock, std::move(listener), std::move(handler),
+                                   std::move(options))) {}
 
 HttpServer::~HttpServer() = default;
 
@@ -80,20 +83,18 @@ asio::awaitable<void> HttpServer::run(std::stop_token stop, Duration drain) {
                 co_await sleep_for(self->clock, kAcceptPause, stop);
                 continue;
             }
-            if (self->connections.running() >= self->options.max_connections) {
+            if (!self->table.make_room()) {
                 if (!warned) log::warn("http", "too many connections", {{"limit", self->options.max_connections}});
                 warned = true;
                 (*stream)->close();
                 continue;
             }
             warned = false;
-            self->connections.spawn("http connection", self->serve(std::move(*stream), stop));
+            self->connections.spawn("http connection", Impl::serve(self, std::move(*stream), stop));
         }
     }
     self->listener->close();
-    const auto cut = self->clock.call_after(drain, [&self] {
-        for (ByteStream* stream : self->streams) stream->close();
-    });
+    const auto cut = self->clock.call_after(drain, [&self] { self->table.close_all(); });
     co_await self->connections.join();
 }
 

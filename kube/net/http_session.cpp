@@ -1,6 +1,7 @@
 #include "kube/base/log.hpp"
 #include "kube/base/task_group.hpp"
 #include "kube/net/http.hpp"
+#include "kube/net/http_connections.hpp"
 #include "kube/net/http_response_writer.hpp"
 #include "kube/net/http_wire.hpp"
 
@@ -19,12 +20,13 @@ constexpr Duration kLingerTime = std::chrono::seconds(1);
 class Session {
   public:
     Session(asio::any_io_executor executor, Clock& clock, ByteStream& stream, const HttpHandler& handler,
-            const HttpServerOptions& options, std::stop_token stop)
+            const HttpServerOptions& options, std::stop_token stop, ConnectionTable::Slot* slot)
         : clock_(clock),
           stream_(stream),
           handler_(handler),
           options_(options),
           stop_(std::move(stop)),
+          slot_(slot),
           input_(kReadSize, options.max_header_bytes + kReadSize),
           tasks_(executor),
           filled_(executor) {}
@@ -55,7 +57,8 @@ class Session {
         if (parser.beast().is_header_done()) {
             facts.head = exchange.request.method == "HEAD";
             facts.http_11 = parser.beast().get().version() >= 11;
-            facts.keep_alive = !refusal && parser.beast().keep_alive();
+            const bool last = ++requests_ == options_.max_requests;
+            facts.keep_alive = !refusal && !last && parser.beast().keep_alive();
         }
         std::stop_source exchange_stop;
         const std::stop_callback on_server_stop(stop_, [&] { exchange_stop.request_stop(); });
@@ -68,7 +71,9 @@ class Session {
         }
         exchange.peer = stream_.peer_certificate();
         exchange.stop = exchange_stop.get_token();
+        if (slot_ != nullptr) slot_->begin_exchange();
         co_await handle(exchange, writer);
+        if (slot_ != nullptr) slot_->end_exchange();
         hang_up_.reset();
         co_return writer.keeps_connection();
     }
@@ -110,6 +115,10 @@ class Session {
         if (!request.headers.get("Transfer-Encoding").empty() && !parser.beast().chunked()) {
             co_return Refusal(501, "transfer coding is not supported");
         }
+        if (options_.check_peer) {
+            const std::string refused = options_.check_peer(stream_.peer_certificate());
+            if (!refused.empty()) co_return refuse_peer(refused);
+        }
         if (parser.beast().is_done()) co_return std::nullopt;
         const auto expectation = request.headers.get("Expect");
         if (!expectation.empty() && http_11) {
@@ -124,11 +133,18 @@ class Session {
         const auto deadline = expire_after(options_.body_timeout, late);
         for (;;) {
             const auto progress = parser.parse_body(input_, request.body);
+            if (slot_ != nullptr && !slot_->hold(request.body.size())) co_return Refusal(503, "no memory for the body");
             if (progress == wire::Progress::complete) co_return std::nullopt;
             if (progress != wire::Progress::need_input) co_return refusal_of(progress, parser.error());
             const bool more = co_await fill();
             if (!more || late) co_return Refusal();
         }
+    }
+
+    Refusal refuse_peer(const std::string& why) {
+        if (options_.observer != nullptr) options_.observer->on_refused("client_certificate");
+        log::debug("http", "a caller is refused", {{"error", why}});  // whoever is refused must not fill the log
+        return Refusal(403, why);
     }
 
     static Refusal refusal_of(wire::Progress progress, const std::string& detail) {
@@ -248,6 +264,8 @@ class Session {
     const HttpHandler& handler_;
     const HttpServerOptions& options_;
     std::stop_token stop_;
+    ConnectionTable::Slot* slot_;  ///< Null: no server keeps books.
+    std::size_t requests_ = 0;
     wire::InputBuffer input_;
     TaskGroup tasks_;
     Signal filled_;
@@ -258,11 +276,16 @@ class Session {
 
 }  // namespace
 
+asio::awaitable<void> serve_http(Clock& clock, ByteStream& stream, const HttpHandler& handler,
+                                 const HttpServerOptions& options, std::stop_token stop, ConnectionTable::Slot* slot) {
+    const auto executor = co_await asio::this_coro::executor;
+    Session session(executor, clock, stream, handler, options, std::move(stop), slot);
+    co_await session.run();
+}
+
 asio::awaitable<void> serve_http(Clock& clock, ByteStream& stream, HttpHandler handler, HttpServerOptions options,
                                  std::stop_token stop) {
-    const auto executor = co_await asio::this_coro::executor;
-    Session session(executor, clock, stream, handler, options, std::move(stop));
-    co_await session.run();
+    co_await serve_http(clock, stream, handler, options, std::move(stop), nullptr);
 }
 
 }  // namespace kube

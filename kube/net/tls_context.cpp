@@ -26,6 +26,11 @@ int select_protocol(SSL*, const unsigned char** out, unsigned char* out_length, 
     return SSL_TLSEXT_ERR_NOACK;  // e.g. a client that only says "h2": it may still speak HTTP/1.1
 }
 
+/// Forward secrecy and authenticated encryption only. TLS 1.3 has nothing else.
+constexpr const char* kServerCiphers =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+
 /// Where a connection keeps the peer's certificate that was refused; OpenSSL forgets it.
 int refused_certificate_index() {
     static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr,
@@ -94,6 +99,8 @@ bool is_ip_address(const std::string& name) {
     return parsed != nullptr;
 }
 
+using NamesPtr = std::unique_ptr<GENERAL_NAMES, Deleter<GENERAL_NAMES_free>>;
+
 std::string to_utf8(const X509_NAME_ENTRY* entry) {
     unsigned char* bytes = nullptr;
     const int length = ASN1_STRING_to_UTF8(&bytes, X509_NAME_ENTRY_get_data(entry));
@@ -146,9 +153,11 @@ Result<ContextPtr> make_server_context(const TlsServerConfig& config) {
     SSL_CTX_set_alpn_select_cb(raw, select_protocol, nullptr);
     const auto used = use_key_pair(raw, config.certificate_pem, config.key_pem, "server");
     if (!used) return std::unexpected(used.error());
-    // Without it a resumed session of a verified client is a fatal error.
-    static constexpr std::array<unsigned char, 9> kSessionContext = {'e', 'n', 'd', 'o', 's', 'c', 'o', 'p', 'e'};
-    SSL_CTX_set_session_id_context(raw, kSessionContext.data(), kSessionContext.size());
+    if (SSL_CTX_set_cipher_list(raw, kServerCiphers) != 1) return fail(ErrorKind::config, "TLS: " + take_error());
+    // Every connection shows its certificates anew: a resumed session would outlive a CA that is trusted no more.
+    SSL_CTX_set_options(raw, SSL_OP_NO_TICKET);
+    SSL_CTX_set_num_tickets(raw, 0);
+    SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_OFF);
     if (config.client_ca_pem.empty()) return context;
     const auto anchors = trust_only(raw, config.client_ca_pem, "client CA bundle");
     if (!anchors) return std::unexpected(anchors.error());
@@ -203,6 +212,14 @@ std::optional<PeerCertificate> verified_peer(const SSL* ssl) {
         const int nid = OBJ_obj2nid(X509_NAME_ENTRY_get_object(entry));
         if (nid == NID_commonName) peer.common_name = to_utf8(entry);  // the last one wins, as in Go
         if (nid == NID_organizationName) peer.organizations.push_back(to_utf8(entry));
+    }
+    const NamesPtr names(
+        static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
+    for (int i = 0; i < sk_GENERAL_NAME_num(names.get()); ++i) {
+        const GENERAL_NAME* const name = sk_GENERAL_NAME_value(names.get(), i);
+        if (name->type != GEN_DNS) continue;
+        const auto* const text = ASN1_STRING_get0_data(name->d.dNSName);
+        peer.dns_names.emplace_back(text, text + ASN1_STRING_length(name->d.dNSName));
     }
     return peer;
 }

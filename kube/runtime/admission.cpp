@@ -38,10 +38,16 @@ AdmissionResponse denial(int code, std::string reason, std::string message) {
     return response;
 }
 
-/// The uid of a review that cannot be read otherwise; "" when even that is missing.
+bool is_review(const nlohmann::json& review) {
+    return string_at(review, {"apiVersion"}) == "admission.k8s.io/v1" &&
+           string_at(review, {"kind"}) == "AdmissionReview";
+}
+
+/// The uid of a review that cannot be read otherwise; "" when even that is missing, or when whoever asks speaks another
+/// version and would not understand a review as an answer.
 std::string uid_of(std::string_view body) {
     const auto review = parse_json(body);
-    return review && string_at(*review, {"kind"}) == "AdmissionReview" ? string_at(*review, {"request", "uid"}) : "";
+    return review && is_review(*review) ? string_at(*review, {"request", "uid"}) : "";
 }
 
 }  // namespace
@@ -69,9 +75,9 @@ Result<UserInfo> read_user_info(const nlohmann::json& json) {
 Result<AdmissionRequest> parse_admission_review(std::string_view body) {
     const auto review = parse_json(body);
     if (!review) return fail(ErrorKind::bad_request, review.error().message);
-    if (string_at(*review, {"apiVersion"}) != "admission.k8s.io/v1" ||
-        string_at(*review, {"kind"}) != "AdmissionReview") {
-        return fail(ErrorKind::bad_request, "body is not an admission.k8s.io/v1 AdmissionReview");
+    if (!is_review(*review)) {
+        return fail(ErrorKind::bad_request,
+                    "body is not an admission.k8s.io/v1 AdmissionReview; set admissionReviewVersions: [v1]");
     }
     const auto* json = find_at(*review, {"request"});
     if (json == nullptr || !json->is_object()) return fail(ErrorKind::bad_request, "AdmissionReview has no request");
@@ -100,6 +106,11 @@ std::string render_admission_review(const std::string& uid, const AdmissionRespo
     if (!response.allowed) {
         answer["status"] = {{"code", response.code}, {"message", response.message}};
         if (!response.reason.empty()) answer["status"]["reason"] = response.reason;
+        for (const StatusCause& cause : response.causes) {
+            nlohmann::json one = {{"reason", cause.reason}, {"message", cause.message}};
+            if (!cause.field.empty()) one["field"] = cause.field;
+            answer["status"]["details"]["causes"].push_back(std::move(one));
+        }
     } else if (!response.patch.is_null()) {
         answer["patchType"] = "JSONPatch";
         answer["patch"] = base64_encode(dump_json(response.patch));

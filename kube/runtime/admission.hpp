@@ -42,6 +42,7 @@ struct AdmissionResponse {
     int code = 403;                     ///< Of a denial: 403, or 422 for an invalid object.
     std::string reason;                 ///< `Status.reason` of a denial.
     std::string message;                ///< Of a denial: what kubectl shows.
+    std::vector<StatusCause> causes;    ///< Of a denial, for programs: what the message says to people. May be empty.
     nlohmann::json patch;               ///< RFC 6902, against the object exactly as received; null = no change.
     std::vector<std::string> warnings;  ///< Shown by kubectl as "Warning: ...".
 

@@ -41,6 +41,7 @@ class CertificateFiles {
     /// What serves now; nullptr before the first good pair.
     std::shared_ptr<const TlsServerContext> context() const { return context_; }
     const std::string& certificate_pem() const { return pair_.certificate_pem; }
+    const KeyPair& pair() const { return pair_; }
 
   private:
     Result<void> take_files();

@@ -114,7 +114,10 @@ asio::awaitable<Result<bool>> RequestAuthorizer::authorize(UserInfo user, std::s
     const auto flight = std::make_shared<Flight<bool>>(executor_);
     authorizations_[key] = flight;
     const auto body = co_await post("/apis/authorization.k8s.io/v1/subjectaccessreviews", review, stop);
-    flight->outcome = body ? read_access_review(*body) : Result<bool>(std::unexpected(body.error()));
+    const auto answer = body ? read_access_review(*body) : Result<AccessReview>(std::unexpected(body.error()));
+    // An evaluation error without an allowance is a refusal, as in the API server itself.
+    flight->outcome =
+        answer ? Result<bool>(answer->allowed && !answer->denied) : Result<bool>(std::unexpected(answer.error()));
     if (const auto& outcome = *flight->outcome) {
         allowances_.insert(key, *outcome, clock_.steady_now() + (*outcome ? kAllowedLife : kDeniedLife));
     }

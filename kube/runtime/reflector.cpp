@@ -22,6 +22,8 @@ constexpr Duration kWatchMargin = std::chrono::seconds(15);
 constexpr Duration kListTimeout = std::chrono::seconds(60);
 /// How long initial events may pause before their end is no longer expected.
 constexpr Duration kInitialEventsPause = std::chrono::seconds(30);
+/// How long a watch that goes on after a broken one may take to tell what was missed.
+constexpr Duration kCatchUpTime = std::chrono::seconds(1);
 constexpr Duration kSyncPoll = std::chrono::milliseconds(20);
 
 bool ends_initial_events(const nlohmann::json& object) {
@@ -95,6 +97,7 @@ asio::awaitable<ReflectorFsm::Action> Reflector::list(ReflectorFsm::List action,
     auto next = fsm_.on_page(splitter.resource_version(), splitter.continue_token());
     if (splitter.continue_token().empty()) {
         guarded([this] { sink_.end_replace(); });
+        missed_something_ = false;
         set_synced();
     }
     co_return next;
@@ -119,12 +122,17 @@ asio::awaitable<ReflectorFsm::Action> Reflector::watch(ReflectorFsm::Watch actio
     auto stream = co_await client_.watch(std::move(request), action.timeout + kWatchMargin, stop);
     if (stream) {
         note_contact();
+        watching_since_ = clock_.steady_now();
         error = co_await follow(**stream, stop);
+        watching_since_.reset();
     } else {
         error = std::move(stream.error());
     }
     const SteadyTime now = clock_.steady_now();
-    if (error) note_error("watch ended", *error);
+    if (error) {
+        note_error("watch ended", *error);
+        missed_something_ = true;
+    }
     // The one error of our own making.
     if (error && error->kind == ErrorKind::timeout && stream && fsm_.initial_events()) {
         co_return fsm_.on_initial_events_timeout();
@@ -152,6 +160,11 @@ asio::awaitable<std::optional<Error>> Reflector::follow(WatchStream& stream, std
         auto handled = handle(**line);
         if (!handled) co_return std::move(handled.error());
     }
+}
+
+bool Reflector::is_current() const {
+    if (!watching_since_ || fsm_.initial_events()) return false;
+    return !missed_something_ || clock_.steady_now() - *watching_since_ >= kCatchUpTime;
 }
 
 Result<nlohmann::json> Reflector::parse(std::string_view text) const {

@@ -80,6 +80,9 @@ class Reflector {
 
     /// The sink held a complete state at least once, and its handlers were told.
     bool synced() const { return synced_; }
+    /// The sink shows the collection as it is now, but for what is on its way: a watch is open, and has been for a
+    /// second if the one before it broke, since what was missed is then still to come.
+    bool is_current() const;
     const std::string& name() const { return options_.name; }
     std::uint64_t relists() const { return fsm_.relists(); }
     const std::string& resource_version() const { return fsm_.resource_version(); }
@@ -105,6 +108,8 @@ class Reflector {
     ReflectorOptions options_;
     ReflectorFsm fsm_;
     bool synced_ = false;
+    std::optional<SteadyTime> watching_since_;
+    bool missed_something_ = false;  ///< A watch broke, and nothing was listed since.
 };
 
 /// Waits until all reflectors are synced, or fails after `limit` and names those that are not.

@@ -49,21 +49,43 @@ Result<std::optional<UserInfo>> read_token_review(std::string_view body) {
     return std::optional<UserInfo>(std::move(*user));
 }
 
-std::string access_review(const UserInfo& user, std::string_view path, std::string_view verb) {
-    nlohmann::json spec = {{"user", user.username}, {"nonResourceAttributes", {{"path", path}, {"verb", verb}}}};
+namespace {
+
+std::string render_review(const UserInfo& user, const char* kind, nlohmann::json attributes) {
+    nlohmann::json spec = {{"user", user.username}, {kind, std::move(attributes)}};
     if (!user.uid.empty()) spec["uid"] = user.uid;
     if (!user.groups.empty()) spec["groups"] = user.groups;
     if (!user.extra.empty()) spec["extra"] = user.extra;
     return dump_json({{"apiVersion", "authorization.k8s.io/v1"}, {"kind", "SubjectAccessReview"}, {"spec", spec}});
 }
 
-Result<bool> read_access_review(std::string_view body) {
+}  // namespace
+
+std::string access_review(const UserInfo& user, std::string_view path, std::string_view verb) {
+    return render_review(user, "nonResourceAttributes", {{"path", path}, {"verb", verb}});
+}
+
+std::string access_review(const UserInfo& user, nlohmann::json attributes) {
+    return render_review(user, "resourceAttributes", std::move(attributes));
+}
+
+Result<AccessReview> read_access_review(std::string_view body) {
     const auto review = parse_json(body);
     if (!review) return std::unexpected(review.error());
     if (string_at(*review, {"kind"}) != "SubjectAccessReview") {
         return fail(ErrorKind::malformed, "the answer to a SubjectAccessReview is none");
     }
-    return is_true(*review, {"status", "allowed"}) && !is_true(*review, {"status", "denied"});
+    const auto* const status = find_at(*review, {"status"});
+    if (status == nullptr || !status->is_object()) {
+        return fail(ErrorKind::malformed, "a SubjectAccessReview without a status");
+    }
+    AccessReview answer;
+    answer.allowed = is_true(*status, {"allowed"});
+    answer.denied = is_true(*status, {"denied"});
+    if (const auto* const error = find_at(*status, {"evaluationError"}); error != nullptr && !error->is_null()) {
+        answer.evaluation_error = error->is_string() ? error->get<std::string>() : dump_json(*error);
+    }
+    return answer;
 }
 
 }  // namespace kube

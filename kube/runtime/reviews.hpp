@@ -3,6 +3,8 @@
 #include "kube/base/error.hpp"
 #include "kube/runtime/admission.hpp"
 
+#include <nlohmann/json_fwd.hpp>
+
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,7 +22,17 @@ Result<std::optional<UserInfo>> read_token_review(std::string_view body);
 
 /// An authorization.k8s.io/v1 SubjectAccessReview that asks whether `user` may `verb` the non-resource URL `path`.
 std::string access_review(const UserInfo& user, std::string_view path, std::string_view verb);
-/// Whether it is allowed. An evaluation error without an allowance is a refusal, as in the API server itself.
-Result<bool> read_access_review(std::string_view body);
+/// The same of a resource, by the `resourceAttributes` of the review. All that is known of the user is sent: one
+/// without groups is judged as if they were in none.
+std::string access_review(const UserInfo& user, nlohmann::json attributes);
+
+/// The status of a SubjectAccessReview. Neither allowed nor denied is no opinion, which is a refusal.
+struct AccessReview {
+    bool allowed = false;
+    bool denied = false;           ///< Explicitly; beats `allowed`.
+    std::string evaluation_error;  ///< Part of the check failed; the rest stands for what it is worth.
+};
+/// An answer that is no SubjectAccessReview, or has no status, is an error.
+Result<AccessReview> read_access_review(std::string_view body);
 
 }  // namespace kube

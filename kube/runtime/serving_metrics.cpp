@@ -86,6 +86,56 @@ class CertificateMetrics final : public CertificateObserver {
     prometheus::Counter& errors_;
 };
 
+class WebhookTrustMetrics final : public WebhookTrustObserver {
+  public:
+    WebhookTrustMetrics(prometheus::Registry& registry, const std::string& prefix)
+        : weaknesses_(prometheus::BuildGauge()
+                          .Name(prefix + "_webhook_configuration_weaknesses")
+                          .Help("Ways in which the installed webhooks guard less than they should.")
+                          .Register(registry)
+                          .Add({})),
+          repairs_(prometheus::BuildCounter()
+                       .Name(prefix + "_webhook_ca_bundle_writes_total")
+                       .Help("How often a caBundle was written: for a rotation, or because somebody had changed it.")
+                       .Register(registry)
+                       .Add({})),
+          expiry_(prometheus::BuildGauge()
+                      .Name(prefix + "_webhook_certificate_expiration_timestamp_seconds")
+                      .Help("When the webhooks' certificates of the operator's own end, in seconds since the epoch.")
+                      .Register(registry)) {}
+    void on_checked(std::size_t weaknesses) override { weaknesses_.Set(static_cast<double>(weaknesses)); }
+    void on_bundle_written() override { repairs_.Increment(); }
+    void on_expiry(WallTime authority, WallTime leaf) override {
+        const auto seconds = [](WallTime time) {
+            return std::chrono::duration<double>(time.time_since_epoch()).count();
+        };
+        expiry_.Add({{"certificate", "ca"}}).Set(seconds(authority));
+        expiry_.Add({{"certificate", "serving"}}).Set(seconds(leaf));
+    }
+
+  private:
+    prometheus::Gauge& weaknesses_;
+    prometheus::Counter& repairs_;
+    prometheus::Family<prometheus::Gauge>& expiry_;
+};
+
+class RefusalMetrics final : public HttpServerObserver {
+  public:
+    RefusalMetrics(prometheus::Registry& registry, const std::string& prefix)
+        : refused_(prometheus::BuildCounter()
+                       .Name(prefix + "_webhook_refused_total")
+                       .Help("Callers of the webhooks' port that were turned away, by reason.")
+                       .Register(registry)) {
+        for (const char* why : {"handshake", "client_certificate", "connections", "memory"}) {
+            refused_.Add({{"reason", why}});
+        }
+    }
+    void on_refused(std::string_view why) override { refused_.Add({{"reason", std::string(why)}}).Increment(); }
+
+  private:
+    prometheus::Family<prometheus::Counter>& refused_;
+};
+
 class EventMetrics final : public EventObserver {
   public:
     explicit EventMetrics(prometheus::Registry& registry)
@@ -111,6 +161,14 @@ std::unique_ptr<WebhookObserver> make_webhook_metrics(const Registry& registry, 
 
 std::unique_ptr<CertificateObserver> make_certificate_metrics(const Registry& registry) {
     return std::make_unique<CertificateMetrics>(*registry);
+}
+
+std::unique_ptr<WebhookTrustObserver> make_webhook_trust_metrics(const Registry& registry, const std::string& prefix) {
+    return std::make_unique<WebhookTrustMetrics>(*registry, prefix);
+}
+
+std::unique_ptr<HttpServerObserver> make_refusal_metrics(const Registry& registry, const std::string& prefix) {
+    return std::make_unique<RefusalMetrics>(*registry, prefix);
 }
 
 std::unique_ptr<EventObserver> make_event_metrics(const Registry& registry) {

@@ -27,4 +27,13 @@ struct LatencyOptions {
 /// did not get there.
 boost::asio::awaitable<bool> measure_latency(kube::Client& client, kube::Clock& clock, LatencyOptions options);
 
+struct AdmissionOptions {
+    std::int64_t reviews = 10000;
+    int clients = 200;  ///< At the same time.
+};
+
+/// How long the installed mutating webhook takes to review, asked by many clients at the same time. Prints it; false
+/// when a review failed.
+boost::asio::awaitable<bool> measure_admission(kube::Client& client, kube::Clock& clock, AdmissionOptions options);
+
 }  // namespace endoscope::bench

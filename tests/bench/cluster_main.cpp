@@ -13,7 +13,7 @@
 #include <string>
 #include <string_view>
 
-// What the benches do to a cluster: fill it with Pods, or measure how long requests take.
+// What the benches do to a cluster: fill it with Pods, or measure how long requests and reviews take.
 
 namespace {
 
@@ -24,6 +24,10 @@ asio::awaitable<void> run(kube::Client& client, kube::Clock& clock, std::string 
                           bool& succeeded) {
     if (command == "pods") {
         succeeded = co_await create_pods(client, "crowd", count);
+    } else if (command == "admission") {
+        AdmissionOptions options;
+        options.reviews = count;
+        succeeded = co_await measure_admission(client, clock, options);
     } else {
         LatencyOptions options;
         options.requests = count;
@@ -36,8 +40,8 @@ asio::awaitable<void> run(kube::Client& client, kube::Clock& clock, std::string 
 int main(int argc, char** argv) {
     const std::string command = argc == 4 ? argv[2] : "";
     const long long count = argc == 4 ? std::atoll(argv[3]) : -1;
-    if (count < 0 || (command != "pods" && command != "latency")) {
-        std::fputs("usage: endoscope-bench-cluster KUBECONFIG pods|latency COUNT\n", stderr);
+    if (count < 0 || (command != "pods" && command != "latency" && command != "admission")) {
+        std::fputs("usage: endoscope-bench-cluster KUBECONFIG pods|latency|admission COUNT\n", stderr);
         return 2;
     }
     kube::log::configure(kube::log::Format::text, kube::log::Level::warn);

@@ -152,7 +152,7 @@ class Bench {
     /// What has to be asked and written for one request, and nothing else. The Pod is named as the request is.
     asio::awaitable<void> serve(std::string name) {
         const std::stop_token stop = stop_.get_token();
-        api::Requester requester;
+        kube::UserInfo requester;
         requester.username = "admin";
         requester.groups = {"system:masters", "system:authenticated"};
         const auto permission = co_await cluster_.may_patch_pod(requester, kNamespace, name, stop);

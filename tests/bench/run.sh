@@ -19,5 +19,7 @@ build/release/tests/bench/endoscope-bench-memory 100000 Succeeded
 build/release/tests/bench/endoscope-bench-memory 100000 Running
 title "created to Running"
 tests/bench/latency.sh
+title "admission"
+tests/bench/admission.sh
 title "idle"
 tests/bench/idle.sh

@@ -57,6 +57,25 @@ expect "kubectl describe shows the message" "$(as alice describe dbr -n producti
 again=$(as alice apply -f manifests/examples/debugrequest.yaml 2>&1)
 expect "a second apply changes nothing and warns of nothing" "$again" '^debugrequest.endoscope.dev/checkout-502 unchanged$'
 expect "kubectl diff is clean" "$(as alice diff -f manifests/examples/debugrequest.yaml 2>&1 && echo clean)" '^clean$'
+# What GitOps tools do all day: apply with a field manager of their own, against each other, and look for a difference.
+who() { admin get dbr -n production checkout-502 -o 'jsonpath={.spec.requester}'; }
+before=$(who)
+# The tool is not the author: what it applies again is still alice's.
+again=$(admin apply -f manifests/examples/debugrequest.yaml 2>&1)
+expect "another user's apply changes nothing" "$again" '^debugrequest.endoscope.dev/checkout-502 unchanged$'
+if [ "$cluster" = real ]; then # the model API server has no server-side apply
+  for manager in flux argocd flux; do
+    synced=$(as alice apply --server-side --field-manager="$manager" -f manifests/examples/debugrequest.yaml 2>&1) ||
+      give_up "server-side apply by $manager: $synced"
+    expect "server-side apply by $manager meets no conflict" "$synced" '^debugrequest.endoscope.dev/checkout-502 serverside-applied$'
+    expect "$manager sees no difference" \
+      "$(as alice diff --server-side --field-manager="$manager" -f manifests/examples/debugrequest.yaml 2>&1 && echo clean)" '^clean$'
+  done
+  expect "kubectl diff is clean beside them" "$(as alice diff -f manifests/examples/debugrequest.yaml 2>&1 && echo clean)" '^clean$'
+fi
+expect "the requester is who created it" "$before" '"username":"alice"'
+[ "$(who)" = "$before" ] || give_up "the requester changed from $before to $(who)"
+echo "ok: the requester is the same after all of it"
 expect "exactly one container was injected" \
   "$(admin get pod -n production nginx-debug-demo -o 'jsonpath={.spec.ephemeralContainers[*].name}' | wc -w)" '^1$'
 

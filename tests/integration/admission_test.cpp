@@ -21,7 +21,7 @@ TEST_F(Admission, MistakesAreRefusedWithTheirField) {
         {{{"profile", "Not A Profile"}}, "spec.profile"},
         {{{"imagePullPolicy", "Never"}}, "spec.imagePullPolicy"},
         {{{"containerName", "Debug!"}}, "spec.containerName"},
-        {{{"onBehalfOf", {{"username", "carol"}}}}, "spec.onBehalfOf"},
+        {{{"onBehalfOf", {{"username", "a\nb"}}}}, "spec.onBehalfOf.username"},
         {{{"target", {{"podName", nullptr}, {"selector", {{"matchLabels", {{"a", "b"}}}}}}}}, "spec.target.selector"},
     };
     for (const auto& [spec, field] : mistakes) {
@@ -93,6 +93,36 @@ TEST_F(Admission, AGeneratedNameIsSealedToo) {
     const std::string name = (*created)["metadata"]["name"];
     EXPECT_TRUE(name.starts_with("auto-") && name.size() > 5) << name;
     EXPECT_EQ(outcome(name), "Succeeded/Completed");
+}
+
+TEST_F(Admission, ADenialThatIsCertainCanBeRefusedAtOnce) {
+    // What the one operator records, another refuses, if it is told to.
+    ASSERT_TRUE(alice().create(request("recorded", {{"image", "busybox:1"}})));
+    EXPECT_EQ(outcome("recorded"), "Denied/ImageNotAllowed");
+    end_operator();
+    OperatorProcess strict(plane_->kubeconfig("admin"), plane_->dir() + "/strict",
+                           std::vector<std::string>{"dev", "--deny-at-admission"});
+    ASSERT_TRUE(strict.wait_until_ready()) << strict.process().err();
+    ASSERT_TRUE(eventually([&] { return alice().rehearse(request("probe")).has_value(); })) << "its webhooks in force";
+    for (const bool rehearsed : {true, false}) {
+        const json bad = request("refused", {{"image", "busybox:1"}});
+        const auto refused = rehearsed ? alice().rehearse(bad) : alice().create(bad);
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().http_status, 403);
+        EXPECT_EQ(refused.error().reason, "Forbidden");
+        EXPECT_TRUE(refused.error().message.contains("ImageNotAllowed: spec.image")) << refused.error().message;
+        ASSERT_EQ(refused.error().causes.size(), 1U);
+        EXPECT_EQ(refused.error().causes[0].reason, "ImageNotAllowed");
+        // Only what was meant is on record.
+        EXPECT_EQ(strict.audit(ns_ + "/refused").size(), rehearsed ? 0U : 1U);
+    }
+    EXPECT_TRUE(admin().is_absent(path("refused")));
+    // What takes a look-up is judged and recorded as ever.
+    ASSERT_TRUE(bob().create(request("bob")));
+    EXPECT_EQ(outcome("bob"), "Denied/NotAuthorized");
+    ASSERT_TRUE(alice().create(request("good")));
+    EXPECT_EQ(outcome("good"), "Succeeded/Completed");
+    EXPECT_EQ(strict.stop(std::chrono::seconds(20)), 0) << strict.process().err();
 }
 
 TEST_F(Admission, MetadataIsNoAuthority) {

@@ -1,7 +1,9 @@
 #include "tests/integration/control_plane.hpp"
 
+#include "kube/base/clock.hpp"
 #include "kube/base/json.hpp"
 #include "kube/base/yaml.hpp"
+#include "kube/net/certificates.hpp"
 #include "tests/integration/etcd.hpp"
 
 #include <gtest/gtest.h>
@@ -16,7 +18,7 @@ namespace endoscope::test {
 
 namespace {
 
-constexpr std::array<const char*, 3> kPeople = {"alice", "bob", "carol"};
+constexpr std::array<const char*, 4> kPeople = {"alice", "bob", "carol", "dave"};
 constexpr std::chrono::seconds kStartTime{90};
 constexpr std::chrono::seconds kStopTime{20};
 
@@ -72,6 +74,7 @@ void ControlPlane::shut_down() {
 
 ControlPlane::ControlPlane(std::string dir, bool real, std::string binary)
     : dir_(std::move(dir)), real_(real), binary_(std::move(binary)) {
+    make_webhook_client();
     start_api_server();
     if (!real_) return;
     for (const std::string name : kPeople) {
@@ -87,14 +90,46 @@ ControlPlane::ControlPlane(std::string dir, bool real, std::string binary)
 
 ControlPlane::~ControlPlane() = default;
 
+/// A client certificate for webhooks, and how kube-apiserver is told of it.
+void ControlPlane::make_webhook_client() {
+    const auto now = std::chrono::time_point_cast<kube::WallTime::duration>(std::chrono::system_clock::now());
+    const auto ca = kube::make_certificate_authority("webhook-clients", now, std::chrono::hours(24));
+    kube::LeafOptions leaf;
+    leaf.common_name = "api-server";
+    leaf.server = false;
+    leaf.client = true;
+    const auto pair = ca ? kube::issue_certificate(*ca, leaf, now, std::chrono::hours(24)) : ca;
+    if (!pair) throw std::runtime_error("no client certificate: " + pair.error().message);
+    std::ofstream(webhook_client_ca()) << ca->certificate_pem;
+    std::ofstream(dir_ + "/webhook-client.crt") << pair->certificate_pem;
+    std::ofstream(dir_ + "/webhook-client.key") << pair->key_pem;
+    const json user = {{"client-certificate", dir_ + "/webhook-client.crt"},
+                       {"client-key", dir_ + "/webhook-client.key"}};
+    std::ofstream(dir_ + "/webhook-client.kubeconfig")
+        << kube::dump_json({{"apiVersion", "v1"}, {"kind", "Config"}, {"users", {{{"name", "*"}, {"user", user}}}}});
+    json plugins = json::array();
+    for (const char* name : {"MutatingAdmissionWebhook", "ValidatingAdmissionWebhook"}) {
+        plugins.push_back({{"name", name},
+                           {"configuration",
+                            {{"apiVersion", "apiserver.config.k8s.io/v1"},
+                             {"kind", "WebhookAdmissionConfiguration"},
+                             {"kubeConfigFile", dir_ + "/webhook-client.kubeconfig"}}}});
+    }
+    std::ofstream(dir_ + "/admission.json") << kube::dump_json({{"apiVersion", "apiserver.config.k8s.io/v1"},
+                                                                {"kind", "AdmissionConfiguration"},
+                                                                {"plugins", std::move(plugins)}});
+}
+
 void ControlPlane::start_api_server() {
     std::vector<std::string> argv = {binary_};
     if (real_) argv.emplace_back("start");
     argv.insert(argv.end(), {"--dir", dir_, "--exit-with-parent"});
     if (real_) {
-        argv.insert(argv.end(), {"--audit-log", dir_ + "/audit.log"});
+        argv.insert(argv.end(), {"--audit-log", dir_ + "/audit.log", "--",
+                                 "--admission-control-config-file=" + dir_ + "/admission.json"});
     } else {
-        argv.emplace_back("--kubelet");
+        argv.insert(argv.end(), {"--kubelet", "--webhook-client-cert", dir_ + "/webhook-client.crt",
+                                 "--webhook-client-key", dir_ + "/webhook-client.key"});
         for (const std::string name : kPeople) argv.insert(argv.end(), {"--user", name + ":developers"});
         argv.insert(argv.end(), {"--token", "reader-token=reader", "--token", "stranger-token=stranger"});
     }

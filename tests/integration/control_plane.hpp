@@ -27,6 +27,7 @@ class ControlPlane {
     User& alice() { return user("alice"); }
     User& bob() { return user("bob"); }
     User& carol() { return user("carol"); }
+    User& dave() { return user("dave"); }
     std::string kubeconfig(const std::string& user) const;
     /// Makes `kubeconfig(name)`: the administrator's, edited.
     void derive_kubeconfig(const std::string& name, const std::function<void(json&)>& edit);
@@ -41,12 +42,15 @@ class ControlPlane {
     /// Freezes the API server: connections stay open, nothing answers.
     void freeze_api_server() { api_server_->signal(SIGSTOP); }
     void thaw_api_server() { api_server_->signal(SIGCONT); }
+    /// The CA of the client certificate, named api-server, that the API server shows to webhooks.
+    std::string webhook_client_ca() const { return dir_ + "/webhook-client-ca.crt"; }
     /// The audit log of the real API server, one JSON document a line.
     std::string audit_log() const { return read_text(dir_ + "/audit.log"); }
 
   private:
     ControlPlane(std::string dir, bool real, std::string binary);
     void start_api_server();
+    void make_webhook_client();
     User& user(const std::string& name);
 
     std::string dir_;

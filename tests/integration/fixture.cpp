@@ -135,8 +135,12 @@ void EndoscopeTest::run_pod(const std::string& name, const json& spec) {
 std::string EndoscopeTest::token_of(const std::string& name) {
     if (!plane_->is_real()) return name + "-token";
     make({{"apiVersion", "v1"}, {"kind", "ServiceAccount"}, {"metadata", {{"name", name}, {"namespace", ns_}}}});
+    return issue_token(ns_, name);
+}
+
+std::string EndoscopeTest::issue_token(const std::string& ns, const std::string& account) {
     const auto asked = admin().request(
-        "POST", "/api/v1/namespaces/" + ns_ + "/serviceaccounts/" + name + "/token",
+        "POST", "/api/v1/namespaces/" + ns + "/serviceaccounts/" + account + "/token",
         {{"apiVersion", "authentication.k8s.io/v1"}, {"kind", "TokenRequest"}, {"spec", {{"expirationSeconds", 600}}}});
     EXPECT_TRUE(asked) << asked.error().message;
     return asked ? kube::string_at(*asked, {"status", "token"}) : "";
@@ -188,7 +192,7 @@ json EndoscopeTest::injected(const std::string& pod_name) {
 std::size_t EndoscopeTest::containers_of(const std::string& name, const std::string& pod_name) {
     const json list = injected(pod_name);
     return static_cast<std::size_t>(std::ranges::count_if(list, [&](const json& container) {
-        return std::ranges::any_of(container["env"], [&](const json& variable) {
+        return std::ranges::any_of(container.value("env", json::array()), [&](const json& variable) {
             return variable["name"] == "ENDOSCOPE_REQUEST" && variable["value"] == ns_ + "/" + name;
         });
     }));

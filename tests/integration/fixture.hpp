@@ -12,6 +12,11 @@ namespace endoscope::test {
 
 inline constexpr const char* kImage = "registry.cn-beijing.aliyuncs.com/dotbalo/debug-tools:1.0";
 
+inline constexpr const char* kMutating =
+    "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/endoscope";
+inline constexpr const char* kValidating =
+    "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/endoscope";
+
 /// A namespace with a running Pod `web` and a policy for it, and three people: alice may debug there, bob may only ask,
 /// carol may ask and use the policy. The operator is shared by the tests of a suite.
 class EndoscopeTest : public testing::Test {
@@ -32,6 +37,11 @@ class EndoscopeTest : public testing::Test {
     User& bob() { return plane_->bob(); }
     User& carol() { return plane_->carol(); }
 
+    /// Creates an object as the administrator.
+    void make(const json& object);
+    /// Gives a person a Role in the namespace.
+    void give(const std::string& user, const json& rules);
+
     json pod(const std::string& name, const json& spec = json::object()) const;
     json request(const std::string& name, const json& spec = json::object()) const;
     /// The namespace's policy.
@@ -48,6 +58,8 @@ class EndoscopeTest : public testing::Test {
     /// The token of a user who has one ("reader", "stranger"): one that the model was told of, a ServiceAccount of a
     /// real API server.
     std::string token_of(const std::string& name);
+    /// Of a ServiceAccount that exists; only a real API server issues any.
+    std::string issue_token(const std::string& ns, const std::string& account);
     void let_read_metrics(const std::string& user);
 
     std::string path(const std::string& name) const {
@@ -77,9 +89,6 @@ class EndoscopeTest : public testing::Test {
     std::string ns_;
 
   private:
-    void make(const json& object);
-    void give(const std::string& user, const json& rules);
-
     static inline std::unique_ptr<OperatorProcess> operator_;
 };
 

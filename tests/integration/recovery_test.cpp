@@ -1,11 +1,9 @@
 // An API server that is away for a while, and one that has forgotten: afterwards nothing is lost and nothing is done
 // twice.
 #include "kube/base/json.hpp"
-#include "tests/integration/fixture.hpp"
-#include "tests/integration/relay.hpp"
+#include "tests/integration/relayed_fixture.hpp"
 
 #include <algorithm>
-#include <iostream>
 #include <map>
 #include <thread>
 
@@ -16,40 +14,9 @@ namespace {
 constexpr std::chrono::seconds kRecovery{30};
 constexpr std::chrono::seconds kFrozen{20};
 constexpr std::chrono::seconds kAway{10};
-constexpr std::chrono::seconds kExitTime{10};
 
-/// The operator reaches the API server through a relay; the kubelet and the people do not need it.
-class Recovery : public EndoscopeTest {
+class Recovery : public RelayedTest {
   protected:
-    void SetUp() override {
-        EndoscopeTest::SetUp();
-        end_operator();
-        plane_->derive_kubeconfig("relay", [this](json& config) {
-            auto& server = config["clusters"][0]["cluster"]["server"].get_ref<std::string&>();
-            const auto colon = server.rfind(':') + 1;
-            relay_ = std::make_unique<Relay>(static_cast<unsigned short>(std::stoi(server.substr(colon))));
-            server.replace(colon, std::string::npos, std::to_string(relay_->port()));
-        });
-    }
-    void TearDown() override {
-        if (through_) {
-            EXPECT_EQ(through_->stop(kExitTime), 0);
-            EXPECT_FALSE(through_->process().err().contains("Sanitizer"));
-            if (HasFailure()) std::cerr << through_->process().err();
-        }
-        EndoscopeTest::TearDown();
-    }
-
-    void start() {
-        static int number = 0;
-        through_ = std::make_unique<OperatorProcess>(plane_->kubeconfig("relay"),
-                                                     plane_->dir() + "/recovery-" + std::to_string(++number));
-    }
-    void start_and_wait() {
-        start();
-        ASSERT_TRUE(through_->wait_until_ready()) << through_->process().err();
-    }
-    OperatorProcess& through() { return *through_; }
     void run_to_the_end(const std::string& name) {
         ASSERT_TRUE(alice().create(request(name)));
         EXPECT_EQ(outcome(name), "Succeeded/Completed");
@@ -92,11 +59,6 @@ class Recovery : public EndoscopeTest {
                 << name;
         }
     }
-
-    std::unique_ptr<Relay> relay_;
-
-  private:
-    std::unique_ptr<OperatorProcess> through_;
 };
 
 TEST_F(Recovery, FromAFrozenApiServer) {

@@ -10,10 +10,12 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+#include <nlohmann/json.hpp>
 
 #include <array>
 #include <future>
 #include <list>
+#include <string>
 #include <thread>
 
 namespace endoscope::test {
@@ -127,6 +129,14 @@ void Relay::open() {
         impl_->acceptor = tcp::acceptor(impl_->io, impl_->own);
         asio::co_spawn(impl_->io, impl_->accept(), asio::detached);
     });
+}
+
+std::unique_ptr<Relay> redirect(nlohmann::json& kubeconfig) {
+    auto& server = kubeconfig["clusters"][0]["cluster"]["server"].get_ref<std::string&>();
+    const auto colon = server.rfind(':') + 1;
+    auto relay = std::make_unique<Relay>(static_cast<unsigned short>(std::stoi(server.substr(colon))));
+    server.replace(colon, std::string::npos, std::to_string(relay->port()));
+    return relay;
 }
 
 }  // namespace endoscope::test

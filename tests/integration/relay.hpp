@@ -1,7 +1,8 @@
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
+
 #include <memory>
-#include <string>
 
 namespace endoscope::test {
 
@@ -24,5 +25,8 @@ class Relay {
     struct Impl;
     std::unique_ptr<Impl> impl_;
 };
+
+/// A relay to the server of a kubeconfig, which is changed to lead through it.
+std::unique_ptr<Relay> redirect(nlohmann::json& kubeconfig);
 
 }  // namespace endoscope::test

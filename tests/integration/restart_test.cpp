@@ -9,8 +9,6 @@
 namespace endoscope::test {
 namespace {
 
-constexpr const char* kMutating = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/endoscope";
-constexpr const char* kValidating = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/endoscope";
 /// Under the sanitizers, which look for leaks at the end.
 constexpr std::chrono::seconds kExitTime{3};
 

@@ -1,12 +1,10 @@
 // `run` with the rights of manifests/rbac and no others: everything it does is allowed.
-#include "kube/base/base64.hpp"
-#include "kube/base/clock.hpp"
 #include "kube/base/yaml.hpp"
-#include "kube/net/certificates.hpp"
 #include "tests/integration/fixture.hpp"
+#include "tests/integration/granted.hpp"
+#include "tests/integration/relay.hpp"
 
 #include <filesystem>
-#include <fstream>
 #include <memory>
 
 namespace endoscope::test {
@@ -14,6 +12,7 @@ namespace {
 
 constexpr std::chrono::seconds kEnd{20};
 constexpr const char* kWebhooks = "/apis/admissionregistration.k8s.io/v1/";
+constexpr const char* kSecrets = "/api/v1/namespaces/endoscope-system/secrets/";
 constexpr const char* kRole = "/apis/rbac.authorization.k8s.io/v1/clusterroles/endoscope-operator";
 const std::string kOperator = "system:serviceaccount:endoscope-system:endoscope-operator";
 
@@ -31,15 +30,23 @@ class Rights : public EndoscopeTest {
         dir_ = plane_->dir() + "/rights";
         std::filesystem::create_directory(dir_);
         for (const json& object : manifest("rbac/operator.yaml")) {
-            const auto created = admin().create(object);
-            ASSERT_TRUE(created) << created.error().message;
+            const auto made = admin().put_in_place(object);
+            ASSERT_TRUE(made) << made.error().message;
         }
-        plane_->derive_kubeconfig("operator", [](json& config) {
-            config["users"][0]["user"]["as"] = kOperator;
-            config["users"][0]["user"]["as-groups"] = {"system:serviceaccounts",
-                                                       "system:serviceaccounts:endoscope-system"};
+        const std::string token = plane_->is_real() ? issue_token("endoscope-system", "endoscope-operator") : "";
+        plane_->derive_kubeconfig("operator", [&](json& config) {
+            json& credentials = config["users"][0]["user"];
+            if (token.empty()) {
+                credentials["as"] = kOperator;
+                credentials["as-groups"] = {"system:serviceaccounts", "system:serviceaccounts:endoscope-system"};
+            } else {
+                credentials = {{"token", token}};
+            }
+            relay_ = redirect(config);
         });
-        make_certificate();
+        // Of other tests: what is there already is not created.
+        admin().remove(std::string(kSecrets) + "endoscope-webhook-ca");
+        admin().remove("/apis/coordination.k8s.io/v1/namespaces/endoscope-system/leases/endoscope");
         token_ = token_of("reader");
         let_read_metrics("reader");
     }
@@ -52,36 +59,20 @@ class Rights : public EndoscopeTest {
         EndoscopeTest::TearDown();
     }
 
-    /// What cert-manager would put into the volume.
-    void make_certificate() {
-        const auto now = std::chrono::time_point_cast<kube::WallTime::duration>(std::chrono::system_clock::now());
-        const auto ca = kube::make_certificate_authority("test", now, std::chrono::hours(1));
-        ASSERT_TRUE(ca);
-        kube::LeafOptions leaf;
-        leaf.common_name = "webhook";
-        leaf.ip_addresses = {"127.0.0.1"};
-        const auto pair = kube::issue_certificate(*ca, leaf, now, std::chrono::hours(1));
-        ASSERT_TRUE(pair);
-        std::ofstream(dir_ + "/tls.crt") << pair->certificate_pem;
-        std::ofstream(dir_ + "/tls.key") << pair->key_pem;
-        ca_ = ca->certificate_pem;
-    }
-
     /// Begins to run, with webhooks that the API server reaches by URL, since it reaches no Service here.
-    void start() {
+    void start(const std::vector<std::string>& flags = {}) {
         static int number = 0;
-        process_ = std::make_unique<OperatorProcess>(
-            plane_->kubeconfig("operator"), dir_ + "/log-" + std::to_string(++number),
-            std::vector<std::string>{"run", "--webhook-cert-dir", dir_, "--metrics-secure=true", "--leader-elect",
-                                     "--leader-elect-lease-duration", "3s", "--leader-elect-renew-deadline", "2s",
-                                     "--leader-elect-retry-period", "500ms"});
+        std::vector<std::string> argv = {"run", "--webhook-url", "https://127.0.0.1", "--metrics-secure=true",
+                                         "--leader-elect"};
+        argv.insert(argv.end(), flags.begin(), flags.end());
+        process_ = std::make_unique<OperatorProcess>(plane_->kubeconfig("operator"),
+                                                     dir_ + "/log-" + std::to_string(++number), argv);
         process_->read_metrics_as(token_);
         ASSERT_TRUE(eventually([&] { return process_->port_of("webhooks") != 0; })) << process_->process().err();
         const std::string server = "https://127.0.0.1:" + std::to_string(process_->port_of("webhooks"));
         for (json object : manifest("webhooks.yaml")) {
             json& client = object["webhooks"][0]["clientConfig"];
-            client = {{"url", server + client["service"]["path"].get<std::string>()},
-                      {"caBundle", kube::base64_encode(ca_)}};
+            client = {{"url", server + client["service"]["path"].get<std::string>()}};
             const std::string collection =
                 kWebhooks + std::string(object["kind"] == "MutatingWebhookConfiguration" ? "mutating" : "validating") +
                 "webhookconfigurations";
@@ -96,13 +87,13 @@ class Rights : public EndoscopeTest {
     double forbidden() { return process_->metric("rest_client_requests_total", {{"code", "403"}}); }
 
     std::string dir_;
-    std::string ca_;
     std::string token_;
+    std::unique_ptr<Relay> relay_;  ///< Between the operator and the API server.
     std::unique_ptr<OperatorProcess> process_;
 };
 
 TEST_F(Rights, TheManifestsAllowEverythingItDoes) {
-    start();
+    start({"--seal-key-refresh", "500ms"});
     ASSERT_TRUE(eventually([&] { return alice().rehearse(request("good")).has_value(); })) << "webhooks in force";
     ASSERT_TRUE(alice().create(request("good")));
     ASSERT_TRUE(bob().create(request("bad")));
@@ -118,6 +109,9 @@ TEST_F(Rights, TheManifestsAllowEverythingItDoes) {
         const json events = admin().get("/apis/events.k8s.io/v1/namespaces/" + ns_ + "/events");
         return !events["items"].empty();
     })) << "Events";
+    ASSERT_TRUE(admin().merge("/api/v1/namespaces/endoscope-system/secrets/endoscope-seal-key",
+                              {{"metadata", {{"annotations", {{"endoscope.dev/rotate", "now"}}}}}}));
+    EXPECT_TRUE(eventually([&] { return process_->metric("endoscope_seal_key_rotations_total") == 1; })) << "the key";
     EXPECT_EQ(forbidden(), 0);
     EXPECT_GT(process_->metric("rest_client_requests_total", {{"code", "201"}}), 0);
     // The second start finds the Lease and the seal key.
@@ -134,6 +128,45 @@ TEST_F(Rights, TheManifestsAllowEverythingItDoes) {
     int number = 0;
     EXPECT_TRUE(eventually(
         [&] { return alice().create(request("more-" + std::to_string(++number))).has_value() && forbidden() > 0; }));
+}
+
+TEST_F(Rights, NothingIsGrantedThatIsNotUsed) {
+    if (!plane_->is_real()) GTEST_SKIP() << "the model API server keeps no audit log";
+    const std::size_t before = plane_->audit_log().size();
+    const auto done = [&] { return accesses(plane_->audit_log().substr(before), kOperator); };
+    // Authority and certificates of the webhooks are renewed all the time, and the seal key is on demand.
+    // An API server that starts again takes its time, and the leader outlives it.
+    start({"--webhook-ca-lifetime", "30s", "--webhook-certificate-lifetime", "10s", "--seal-key-refresh", "500ms",
+           "--leader-elect-lease-duration", "90s", "--leader-elect-renew-deadline", "60s"});
+    ASSERT_TRUE(admin().merge(std::string(kSecrets) + "endoscope-seal-key",
+                              {{"metadata", {{"annotations", {{"endoscope.dev/rotate", "1"}}}}}}));
+    ASSERT_TRUE(eventually([&] { return alice().rehearse(request("good")).has_value(); })) << "webhooks in force";
+    // A policy that is changed is accepted anew.
+    ASSERT_TRUE(admin().merge(policy_path(ns_), {{"spec", {{"limits", {{"maxPods", 4}}}}}}));
+    // A session, a denial, and a denial that somebody wiped out: its Event is repeated.
+    ASSERT_TRUE(alice().create(request("good")));
+    ASSERT_TRUE(bob().create(request("bad")));
+    EXPECT_EQ(outcome("good"), "Succeeded/Completed");
+    EXPECT_EQ(outcome("bad"), "Denied/NotAuthorized");
+    ASSERT_TRUE(admin().merge(path("bad") + "/status", {{"status", {{"phase", nullptr}}}}));
+    EXPECT_EQ(outcome("bad"), "Denied/NotAuthorized");
+    EXPECT_GT(process_->metric("rest_client_requests_total", {{"code", "200"}}), 0) << "metrics, for who may read them";
+    // A session in a Pod whose watch the API server forgets.
+    ASSERT_TRUE(alice().create(request("long", {{"command", {"sleep", "infinity"}}})));
+    ASSERT_TRUE(reaches("long", "Running"));
+    for (const Access& access : done()) EXPECT_NE(access.code, 403) << access.text();
+    // From here on there are some: an API server that has just started knows no roles yet.
+    relay_->shut();
+    plane_->forget_history();
+    relay_->open();
+
+    const auto granted = grants(manifest("rbac/operator.yaml"));
+    const auto unused = [&] { return unneeded(granted, done()); };
+    EXPECT_TRUE(eventually([&] { return unused().empty(); }, std::chrono::seconds(60)));
+    for (const Access& grant : unused()) ADD_FAILURE() << "granted and never used: " << grant.text();
+    // And if something more were granted, it would be told.
+    const Access more = {.verb = "delete", .group = "", .resource = "pods", .ns = "", .name = ""};
+    EXPECT_EQ(unneeded({more}, done()), std::vector<Access>{more});
 }
 
 }  // namespace

@@ -10,7 +10,6 @@ namespace {
 
 constexpr const char* kEmptyIsNone = "for the code an empty text is the same as none";
 constexpr const char* kGrammar = "the grammar of image references is more than a pattern can say";
-constexpr const char* kNotYet = "the schema describes what later versions will do";
 
 json request_for(const json& target) {
     return {{"apiVersion", "endoscope.dev/v1alpha1"},
@@ -30,7 +29,8 @@ json request_for(const json& target) {
               {"runAs", {{"user", 1000}, {"group", 1000}}},
               {"containerName", "debug"},
               {"deadlineSeconds", 60},
-              {"output", {{"tailLines", 10}}}}}};
+              {"output", {{"tailLines", 10}}},
+              {"onBehalfOf", {{"username", "alice"}}}}}};
 }
 
 /// A text for people, on one line. Its length is counted in characters.
@@ -234,7 +234,13 @@ SchemaRows other_rows() {
         {"/output", 10, by_both},
         {"/output/limitBytes", 10, by_both},
         {"/output/tailLines", absent(), by_none},
-        {"/onBehalfOf", {{"username", "alice"}}, by_code, kNotYet},
+        {"/onBehalfOf", absent(), by_none},
+        {"/onBehalfOf/username", absent(), by_both},
+        {"/onBehalfOf/username", "", by_both},
+        {"/onBehalfOf/username", "system:serviceaccount:argocd:argocd-application-controller", by_none},
+        {"/onBehalfOf/username", letters(1024), by_none},
+        {"/onBehalfOf/username", letters(1025), by_both},
+        {"/onBehalfOf/username", "a\nb", by_both},
         {"/onBehalfOf", json::object(), by_both},
         {"/onBehalfOf/uid", "1", by_both},
         {"/requester", {{"username", "root"}}, by_none},  // overwritten at admission

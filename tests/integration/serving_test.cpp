@@ -116,7 +116,7 @@ TEST_F(Serving, ProbesTellWhatTheyLookAt) {
     start({});
     EXPECT_EQ(probe("/healthz?verbose"), "[+]clock ok\n[+]leader ok\n[+]ping ok\nhealthz check passed\n");
     EXPECT_EQ(probe("/readyz?verbose&exclude=caches"),
-              "[+]caches excluded: ok\n[+]shutdown ok\n[+]webhooks ok\nreadyz check passed\n");
+              "[+]caches excluded: ok\n[+]seal-keys ok\n[+]shutdown ok\n[+]webhooks ok\nreadyz check passed\n");
     EXPECT_EQ(probe("/readyz/webhooks"), "ok");
     EXPECT_EQ(probe("/livez"), "ok");
     const std::string log = process_->process().err();

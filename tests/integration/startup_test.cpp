@@ -85,7 +85,12 @@ TEST_F(StartUp, AFlagThatCannotBeUsedIsNamed) {
         {{"dev", "--log-level", "loud"}, "--log-level"},
         {{"dev", "--leader-elect-retry-period", "often"}, "--leader-elect-retry-period"},
         {{"dev", "--leader-elect-lease-duration", "10s"}, "--leader-elect-lease-duration"},
-        {{"run", "--metrics-secure=false"}, "--webhook-cert-dir"},
+        {{"dev", "--webhook-ca-lifetime", "a year"}, "--webhook-ca-lifetime"},
+        {{"dev", "--webhook-ca-lifetime", "400h"}, "three times"},
+        {{"dev", "--webhook-certificate-lifetime", "4s"}, "--webhook-certificate-lifetime"},
+        {{"dev", "--webhook-url", "http://127.0.0.1"}, "--webhook-url"},
+        {{"dev", "--webhook-url", "https://127.0.0.1/path"}, "--webhook-url"},
+        {{"dev", "--webhook-client-name", "api-server"}, "--webhook-client-ca-file"},
         {{"run", "--metrics-secure=perhaps"}, "--metrics-secure"},
         {{"dev", "--metrics-cert-dir", dir_}, "--metrics-secure"},
         {{"dev", "--kube-api-qps", "-1"}, "--kube-api-qps"},
@@ -93,6 +98,10 @@ TEST_F(StartUp, AFlagThatCannotBeUsedIsNamed) {
         {{"dev", "--sync-period", "daily"}, "--sync-period"},
         {{"dev", "--shutdown-timeout", "0s"}, "--shutdown-timeout"},
         {{"dev", "--shutdown-delay", "30s"}, "--shutdown-delay"},
+        {{"dev", "--seal-key-rotation", "89s"}, "--seal-key-rotation"},
+        {{"dev", "--seal-key-rotation", "8761h"}, "at most 8760h"},
+        {{"dev", "--seal-key-retention", "0s"}, "--seal-key-retention"},
+        {{"dev", "--seal-key-refresh", "soon"}, "--seal-key-refresh"},
         {{"frobnicate"}, "unknown command \"frobnicate\""},
         {{}, "subcommand"},
     };
@@ -179,30 +188,20 @@ TEST_F(StartUp, RunWaitsForCrdsThatAreNotInstalledYet) {
     Subprocess apiserver({ENDOSCOPE_MODEL_APISERVER, "--dir", dir_ + "/bare", "--exit-with-parent"}, dir_ + "/bare");
     ASSERT_TRUE(apiserver.wait_for_line("ready", std::chrono::seconds(30))) << apiserver.err();
     const std::string kubeconfig = dir_ + "/bare/admin.kubeconfig";
-    const auto now = std::chrono::time_point_cast<kube::WallTime::duration>(std::chrono::system_clock::now());
-    const auto ca = kube::make_certificate_authority("test", now, std::chrono::hours(1));
-    ASSERT_TRUE(ca);
-    kube::LeafOptions leaf;
-    leaf.common_name = "webhook";
-    leaf.dns_names = {"localhost"};
-    const auto pair = kube::issue_certificate(*ca, leaf, now, std::chrono::hours(1));
-    ASSERT_TRUE(pair);
-    std::ofstream(dir_ + "/tls.crt") << pair->certificate_pem;
-    std::ofstream(dir_ + "/tls.key") << pair->key_pem;
     User admin(kubeconfig);
     ASSERT_TRUE(
         admin.create({{"apiVersion", "v1"}, {"kind", "Namespace"}, {"metadata", {{"name", "endoscope-system"}}}}));
-    OperatorProcess process(kubeconfig, dir_ + "/log", {"run", "--webhook-cert-dir", dir_, "--metrics-secure=false"});
+    OperatorProcess process(kubeconfig, dir_ + "/log", {"run", "--metrics-secure=false"});
     EXPECT_TRUE(eventually([&] { return process.process().err().contains("debugrequests.endoscope.dev"); }));
     EXPECT_TRUE(process.process().err().contains("waiting for the CRDs")) << process.process().err();
     EXPECT_FALSE(process.healthy("/readyz"));
     EXPECT_TRUE(process.healthy("/healthz"));
-    // What `dev` installs, `run` waited for.
+    // What `dev` installs, `run` waited for: the CRDs, and webhook configurations that trust the authority of both.
     OperatorProcess other(kubeconfig, dir_ + "/other");
     EXPECT_TRUE(other.wait_until_ready()) << other.process().err();
-    EXPECT_EQ(other.stop(std::chrono::seconds(10)), 0);
     EXPECT_TRUE(process.wait_until_ready()) << process.process().err();
     EXPECT_TRUE(eventually([&] { return process.healthy("/readyz"); }));
+    EXPECT_EQ(other.stop(std::chrono::seconds(10)), 0);
     EXPECT_EQ(process.stop(std::chrono::seconds(10)), 0) << process.process().err();
 }
 

@@ -93,6 +93,12 @@ kube::Result<json> User::create(const json& object) {
     return request("POST", collection_path(object), object);
 }
 
+kube::Result<json> User::put_in_place(const json& object) {
+    auto created = create(object);
+    if (created || created.error().kind != kube::ErrorKind::already_exists) return created;
+    return merge(collection_path(object) + "/" + kube::string_at(object, {"metadata", "name"}), object);
+}
+
 kube::Result<json> User::rehearse(const json& object) {
     return request("POST", collection_path(object) + "?dryRun=All", object);
 }
@@ -107,8 +113,8 @@ bool User::remove(const std::string& path) {
 
 namespace {
 
-kube::Result<std::string> get_on_loopback(unsigned short port, const std::string& path, const std::string& token,
-                                          std::optional<kube::TlsClientConfig> tls) {
+kube::Result<std::string> call_on_loopback(unsigned short port, kube::ApiRequest request, const std::string& token,
+                                           std::optional<kube::TlsClientConfig> tls) {
     asio::io_context io(1);
     const auto clock = kube::make_system_clock(io.get_executor());
     auto transport = kube::make_tcp_transport(io.get_executor(), *clock, "127.0.0.1", port, std::move(tls));
@@ -118,16 +124,30 @@ kube::Result<std::string> get_on_loopback(unsigned short port, const std::string
     options.max_attempts = 1;
     kube::Client client(*transport, *clock, options,
                         token.empty() ? nullptr : kube::make_token_credentials(kube::make_static_token(token)));
+    return run(io, client.call(std::move(request)));
+}
+
+kube::ApiRequest get_of(const std::string& path) {
     kube::ApiRequest request;
     request.path = path;
-    return run(io, client.call(std::move(request)));
+    return request;
 }
 
 }  // namespace
 
 std::string http_get(unsigned short port, const std::string& path) {
-    const auto body = get_on_loopback(port, path, "", std::nullopt);
+    const auto body = call_on_loopback(port, get_of(path), "", std::nullopt);
     return body ? *body : "";
+}
+
+kube::Result<std::string> https_post(unsigned short port, const std::string& path, const json& body) {
+    kube::TlsClientConfig tls;
+    tls.insecure = true;
+    kube::ApiRequest request;
+    request.method = "POST";
+    request.path = path;
+    request.body = kube::dump_json(body);
+    return call_on_loopback(port, std::move(request), "", std::move(tls));
 }
 
 kube::Result<std::string> https_get(unsigned short port, const std::string& path, const std::string& token,
@@ -135,7 +155,7 @@ kube::Result<std::string> https_get(unsigned short port, const std::string& path
     kube::TlsClientConfig tls;
     tls.insecure = anchor.empty();
     tls.ca_pem = anchor;
-    return get_on_loopback(port, path, token, std::move(tls));
+    return call_on_loopback(port, get_of(path), token, std::move(tls));
 }
 
 }  // namespace endoscope::test

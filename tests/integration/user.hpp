@@ -27,6 +27,8 @@ class User {
     json get(const std::string& path);
     bool is_absent(const std::string& path);
     kube::Result<json> create(const json& object);
+    /// Creates the object, or brings the stored one to it by a merge patch.
+    kube::Result<json> put_in_place(const json& object);
     /// What `create` would store, without storing it.
     kube::Result<json> rehearse(const json& object);
     kube::Result<json> merge(const std::string& path, const json& patch);
@@ -40,6 +42,8 @@ class User {
 
 /// GET over plain HTTP on loopback; the body, or "" when nothing answers with 200.
 std::string http_get(unsigned short port, const std::string& path);
+/// POST of JSON over TLS on loopback, whatever the certificate.
+kube::Result<std::string> https_post(unsigned short port, const std::string& path, const json& body);
 /// GET over TLS on loopback, with a bearer token unless that is empty. `anchor` is the certificate to trust; empty
 /// trusts any.
 kube::Result<std::string> https_get(unsigned short port, const std::string& path, const std::string& token,

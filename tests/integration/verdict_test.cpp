@@ -219,8 +219,12 @@ void Verdict::give_rights() {
     const json use = {{"apiGroups", {"endoscope.dev"}}, {"resources", {"debugpolicies"}}, {"verbs", {"use"}}};
     const std::string api = "rbac.authorization.k8s.io";
     const std::string place = "/apis/" + api + "/v1/";
+    const json speak = {{"apiGroups", {""}}, {"resources", {"users", "serviceaccounts"}}, {"verbs", {"impersonate"}}};
     const std::map<std::string, json> rules = {{kAskers, json::array({ask})},
-                                               {kDebuggers, json::array({ask, debug, use})}};
+                                               {kDebuggers, json::array({ask, debug, use, speak})}};
+    const auto subject = [&](const char* kind, const std::string& name) {
+        return json{{"apiGroup", api}, {"kind", kind}, {"name", name}};
+    };
     for (const auto& [group, rights] : rules) {
         const json role = {
             {"apiVersion", api + "/v1"}, {"kind", "ClusterRole"}, {"metadata", {{"name", group}}}, {"rules", rights}};
@@ -228,15 +232,22 @@ void Verdict::give_rights() {
                               {"kind", "ClusterRoleBinding"},
                               {"metadata", {{"name", group}}},
                               {"roleRef", {{"apiGroup", api}, {"kind", "ClusterRole"}, {"name", group}}},
-                              {"subjects", {{{"apiGroup", api}, {"kind", "Group"}, {"name", group}}}}};
+                              {"subjects", json::array({subject("Group", group)})}};
         ASSERT_TRUE(admin().request("POST", place + "clusterroles", role));
         ASSERT_TRUE(admin().request("POST", place + "clusterrolebindings", binding));
     }
+    // On whose behalf others ask: by their names alone, as nothing else is known of them.
+    const json named = {{"apiVersion", api + "/v1"},
+                        {"kind", "ClusterRoleBinding"},
+                        {"metadata", {{"name", "verdict-subjects"}}},
+                        {"roleRef", {{"apiGroup", api}, {"kind", "ClusterRole"}, {"name", kDebuggers}}},
+                        {"subjects", json::array({subject("User", "verdict-subject"),
+                                                  subject("User", "system:serviceaccount:verdict:subject")})}};
+    ASSERT_TRUE(admin().request("POST", place + "clusterrolebindings", named));
     // The API server's authorizer follows with a delay.
     const json review = {
         {"spec",
-         {{"user", "verdict"},
-          {"groups", {kDebuggers}},
+         {{"user", "verdict-subject"},
           {"resourceAttributes", {{"verb", "use"}, {"group", "endoscope.dev"}, {"resource", "debugpolicies"}}}}}};
     ASSERT_TRUE(eventually([&] {
         const auto answer = admin().request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review);

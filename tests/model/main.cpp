@@ -20,6 +20,7 @@
 #include <iostream>
 #include <memory>
 #include <signal.h>
+#include <sstream>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -38,6 +39,8 @@ struct Options {
     bool exit_with_parent = false;
     std::vector<std::string> users;
     std::vector<std::string> tokens;
+    std::string webhook_client_cert;
+    std::string webhook_client_key;
     int run_time_ms = 2000;
     int start_delay_ms = 100;
     std::string log_level = "warn";
@@ -65,6 +68,13 @@ kube::Result<void> write_file(const std::string& path, const std::string& conten
     return {};
 }
 
+kube::Result<std::string> read_file(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    std::ostringstream content;
+    if (!(content << in.rdbuf())) return kube::fail(kube::ErrorKind::config, "cannot read " + path);
+    return content.str();
+}
+
 class Program {
   public:
     explicit Program(Options options)
@@ -76,6 +86,7 @@ class Program {
     kube::Result<void> start();
     kube::Result<void> write_kubeconfig(const model::UserInfo& user, const std::string& file);
     kube::Result<kube::KeyPair> client_certificate(const model::UserInfo& user);
+    kube::Result<model::TransportFactory> webhook_transports();
     kube::Result<void> start_kubelet();
     asio::awaitable<void> serve();
     asio::awaitable<void> run_kubelet();
@@ -100,6 +111,21 @@ kube::Result<kube::KeyPair> Program::client_certificate(const model::UserInfo& u
     leaf.server = false;
     leaf.client = true;
     return kube::issue_certificate(ca_, leaf, clock_->now(), kCertificateLife);
+}
+
+/// TCP and TLS; with a client certificate, as kube-apiserver has one by its AdmissionConfiguration.
+kube::Result<model::TransportFactory> Program::webhook_transports() {
+    if (options_.webhook_client_cert.empty()) return model::TransportFactory();
+    const auto certificate = read_file(options_.webhook_client_cert);
+    if (!certificate) return std::unexpected(certificate.error());
+    const auto key = read_file(options_.webhook_client_key);
+    if (!key) return std::unexpected(key.error());
+    return [this, certificate = *certificate, key = *key](const std::string& host, unsigned short port,
+                                                          kube::TlsClientConfig tls) {
+        tls.certificate_pem = certificate;
+        tls.key_pem = key;
+        return kube::make_tcp_transport(io_.get_executor(), *clock_, host, port, std::move(tls));
+    };
 }
 
 kube::Result<void> Program::write_kubeconfig(const model::UserInfo& user, const std::string& file) {
@@ -142,6 +168,9 @@ kube::Result<void> Program::start() {
             return kube::fail(kube::ErrorKind::config, "--token needs TOKEN=USER[:group,...]");
         settings.tokens[text.substr(0, equal)] = parse_user(text.substr(equal + 1));
     }
+    auto transports = webhook_transports();
+    if (!transports) return std::unexpected(transports.error());
+    settings.transports = std::move(*transports);
     api_ = std::make_unique<model::ApiServer>(io_.get_executor(), *clock_, std::move(settings));
     http_ = std::make_unique<kube::HttpServer>(io_.get_executor(), *clock_, std::move(*listener), api_->handler());
 
@@ -243,6 +272,9 @@ int main(int argc, char** argv) {
     app.add_flag("--exit-with-parent", options.exit_with_parent, "end when the process that started this one ends");
     app.add_option("--user", options.users, "NAME[:group,...]: writes DIR/NAME.kubeconfig (repeatable)");
     app.add_option("--token", options.tokens, "TOKEN=USER[:group,...]: accepts a bearer token (repeatable)");
+    auto* const certificate = app.add_option("--webhook-client-cert", options.webhook_client_cert,
+                                             "PEM file: the client certificate that webhooks are called with");
+    app.add_option("--webhook-client-key", options.webhook_client_key, "PEM file: its private key")->needs(certificate);
     app.add_option("--run-time-ms", options.run_time_ms,
                    "how long a debug container runs when its command does not say")
         ->capture_default_str();

@@ -5,8 +5,8 @@
 #include "controller/injection.hpp"
 #include "controller/pod_view.hpp"
 #include "controller/verdict.hpp"
-#include "kube/base/base64.hpp"
 #include "tests/simulation/cluster_objects.hpp"
+#include "tests/simulation/operator_process.hpp"
 
 #include <algorithm>
 
@@ -54,8 +54,8 @@ bool is_terminal_word(const std::string& phase) {
 
 }  // namespace
 
-Checks::Checks(kube::test::ManualClock& clock, model::Cluster& cluster, bool several_replicas)
-    : clock_(clock), cluster_(cluster), changed_hands_(several_replicas) {
+Checks::Checks(kube::test::ManualClock& clock, model::Cluster& cluster, bool several_replicas, bool clocks_jump)
+    : clock_(clock), cluster_(cluster), clocks_jump_(clocks_jump), changed_hands_(several_replicas) {
     cluster_.storage.on_change([this](const model::Change& change) { on_change(change); });
 }
 
@@ -66,6 +66,7 @@ void Checks::violated(std::string invariant, std::string details) {
 void Checks::on_change(const model::Change& change) {
     if (change.storage == "pods") on_pod(change);
     if (change.storage == kRequestTable) on_request(change);
+    if (change.storage == "secrets") on_secret(change);
     if (change.storage == kPolicyTable) {
         Policies all;
         for (const auto& object : cluster_.storage.list(kPolicyTable, ""))
@@ -97,18 +98,47 @@ void Checks::on_pod(const model::Change& change) {
     }
 }
 
-controller::SealKeyRing Checks::keys() const {
+void Checks::on_secret(const model::Change& change) {
+    if (change.removed) {
+        kept_.clear();
+        sealing_.clear();
+        keys_were_lost_ = true;
+        return;
+    }
+    const auto content = controller::parse_seal_secret(*change.object);
+    if (!content) return;  // spoilt by the plan, and repaired later
+    check_rotation(*content);
+    sealing_ = content->ring.current.id;
+}
+
+void Checks::check_rotation(const controller::SealSecret& content) {
+    const kube::SteadyTime now = clock_.steady_now();
+    std::vector<controller::SealKey> keys = content.ring.others;
+    keys.push_back(content.ring.current);
+    for (const controller::SealKey& key : keys) {
+        if (kept_.try_emplace(key.id, Key{.key = key, .since = now, .retired = {}}).second) ever_.others.push_back(key);
+    }
+    const std::string& current = content.ring.current.id;
+    if (!sealing_.empty() && sealing_ != current) {
+        if (now - kept_[current].since < kSealKeys.spread())
+            violated("a key seals only when every replica knows it", current);
+        kept_[sealing_].retired = now;
+    }
+    std::erase_if(kept_, [&](const auto& entry) {
+        const auto& [id, key] = entry;
+        if (std::ranges::find(keys, id, &controller::SealKey::id) != keys.end()) return false;
+        if (!clocks_jump_ && (!key.retired || now - *key.retired < kSealKeys.retention))
+            violated("an old key is accepted for its time", id);
+        return true;
+    });
+}
+
+void Checks::check_identity_denial(const Request& request, const std::string& reason) {
+    if (reason != "IdentityMissing" && reason != "IdentityInvalid") return;
     controller::SealKeyRing ring;
-    const auto secret = cluster_.storage.get("secrets", "endoscope-system", "endoscope-seal-key");
-    if (!secret) return ring;
-    const auto current = kube::base64_decode(string_at(*secret, {"data", "current"}));
-    if (!current) return ring;
-    ring.current.id = *current;
-    const auto bytes = kube::base64_decode(string_at(*secret, {"data", "key-" + *current}));
-    if (bytes && bytes->size() == ring.current.bytes.size())
-        std::ranges::transform(*bytes, ring.current.bytes.begin(),
-                               [](char c) { return static_cast<unsigned char>(c); });
-    return ring;
+    for (const auto& [id, key] : kept_) ring.others.push_back(key.key);
+    if (controller::check_identity(ring, "DebugRequest", *request.object) == controller::IdentityCheck::valid)
+        violated("nobody is denied whose seal is good", request.key + " is " + reason);
 }
 
 bool Checks::was_ever_allowed(const Json& request, const Json& pod, const Json& container) const {
@@ -146,7 +176,6 @@ void Checks::check_injection(const Json& before, const Json& pod, const Json& co
     const std::string where = "container " + name + " of " + key + " in Pod " + pods_[pod_uid].name;
     if (!string_at(container, {"image"}).starts_with("registry.example.com/"))
         violated("no image that the policy never allowed", where + ": " + string_at(container, {"image"}));
-    const controller::SealKeyRing ring = keys();
     const Request* latest = nullptr;
     std::string latest_uid;
     bool sealed = false;
@@ -154,7 +183,7 @@ void Checks::check_injection(const Json& before, const Json& pod, const Json& co
         if (request.key != key) continue;
         const auto parsed = api::parse_debug_request(*request.object);
         if (!parsed || controller::container_name(*parsed, pod_uid) != name) continue;
-        if (controller::check_identity(ring, "DebugRequest", *request.object) != controller::IdentityCheck::valid)
+        if (controller::check_identity(ever_, "DebugRequest", *request.object) != controller::IdentityCheck::valid)
             continue;
         sealed = true;
         if (!was_ever_allowed(*request.object, before, container)) continue;
@@ -207,6 +236,7 @@ void Checks::check_status(Request& request, const Json& status, bool tampered) {
         violated("an end is final", says + " after " + request.terminal_phase);
     const bool expires = phase == "Expired" && request.terminal_phase.empty();
     if (is_terminal_word(phase)) request.terminal_phase = phase;
+    if (phase == "Denied") check_identity_denial(request, reason);
     const auto rows = array_at(status, {"targets"});
     for (const Json& row : rows) {
         const std::string state = string_at(row, {"state"});
@@ -250,10 +280,11 @@ void Checks::on_call(const ApiCall& call, std::size_t connections) {
         violated("connections are bounded", call.from + " has " + std::to_string(connections));
     if (count(calls_[call.from].times, clock_.steady_now()) > kMostCalls)
         violated("no busy circle", call.from + ": " + call.method + " " + call.target);
-    const bool writes = call.method == "PATCH" && call.target.find("dryRun=All") == std::string::npos &&
-                        (call.target.find("/status") != std::string::npos ||
-                         call.target.find("/ephemeralcontainers") != std::string::npos);
-    if (!writes) return;
+    const bool writes_keys = call.method != "GET" && call.target.find("/secrets") != std::string::npos;
+    const bool patches = call.method == "PATCH" && call.target.find("dryRun=All") == std::string::npos &&
+                         (call.target.find("/status") != std::string::npos ||
+                          call.target.find("/ephemeralcontainers") != std::string::npos);
+    if (!writes_keys && !patches) return;
     const auto lease = cluster_.storage.get("coordination.k8s.io/leases", "endoscope-system", "endoscope");
     if (!lease) return;
     const std::string holder = string_at(*lease, {"spec", "holderIdentity"});
@@ -373,7 +404,8 @@ void Checks::at_rest() {
         for (const auto& [pod_uid, pod] : pods_) {
             for (const auto& [name, container] : pod.containers) {
                 if (container.request_uid != uid || pod.gone) continue;
-                if (phase == "Denied" && container.since >= request.created)
+                // Whose key was lost before a word of it was on record cannot be told from a forgery.
+                if (phase == "Denied" && container.since >= request.created && !keys_were_lost_)
                     violated("what was injected is not called denied", request.key + ", container " + name);
             }
         }

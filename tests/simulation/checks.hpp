@@ -1,7 +1,7 @@
 #pragma once
 
 #include "controller/policy.hpp"
-#include "controller/seal.hpp"
+#include "controller/seal_secret.hpp"
 #include "kube/base/log.hpp"
 #include "tests/model/cluster.hpp"
 #include "tests/simulation/api_process.hpp"
@@ -26,7 +26,8 @@ struct Violation {
 /// It never looks into the operator.
 class Checks {
   public:
-    Checks(kube::test::ManualClock& clock, model::Cluster& cluster, bool several_replicas);
+    /// `clocks_jump`: keys may be dropped before their time.
+    Checks(kube::test::ManualClock& clock, model::Cluster& cluster, bool several_replicas, bool clocks_jump);
     Checks(const Checks&) = delete;
     Checks& operator=(const Checks&) = delete;
 
@@ -92,11 +93,25 @@ class Checks {
     /// Somebody was shown the Pod at `path` as it is.
     void on_look(const std::string& path);
     bool was_ever_allowed(const model::Json& request, const model::Json& pod, const model::Json& container) const;
-    endoscope::controller::SealKeyRing keys() const;
+    void on_secret(const model::Change& change);
+    void check_rotation(const endoscope::controller::SealSecret& content);
+    /// Holds the denial of a request for its seal against the keys that there are.
+    void check_identity_denial(const Request& request, const std::string& reason);
 
     kube::test::ManualClock& clock_;
     model::Cluster& cluster_;
     std::optional<Violation> violation_;
+    endoscope::controller::SealKeyRing ever_;  ///< Every key that there ever was.
+    /// Those since the keys were last lost: what is sealed with them must be verified.
+    struct Key {
+        endoscope::controller::SealKey key;
+        kube::SteadyTime since;                   ///< First seen.
+        std::optional<kube::SteadyTime> retired;  ///< Ceased to seal.
+    };
+    std::map<std::string, Key> kept_;  ///< By id.
+    std::string sealing_;              ///< Id of the key in use; empty: there is none.
+    bool clocks_jump_;
+    bool keys_were_lost_ = false;
     std::map<std::string, Request> requests_;        ///< By UID.
     std::map<std::string, Pod> pods_;                ///< By UID.
     std::vector<Policies> policies_;                 ///< Every state there ever was.

@@ -1,6 +1,7 @@
 #include "tests/simulation/cluster_objects.hpp"
 
 #include "controller/manifests.hpp"
+#include "controller/seal_secret.hpp"
 #include "kube/base/yaml.hpp"
 #include "tests/model/strategy.hpp"
 
@@ -16,6 +17,7 @@ using model::string_at;
 
 namespace {
 
+constexpr const char* kSystemNamespace = "endoscope-system";
 constexpr const char* kWebhookUrl = "https://webhook:9443";
 constexpr const char* kHooks[] = {"mutatingwebhookconfigurations", "validatingwebhookconfigurations"};
 
@@ -63,11 +65,24 @@ void remove_webhooks(model::Cluster& cluster) {
         cluster.storage.remove("admissionregistration.k8s.io/" + std::string(resource), "", name);
 }
 
+model::Object find_seal_secret(model::Cluster& cluster) {
+    return cluster.storage.get("secrets", kSystemNamespace, std::string(endoscope::controller::kSealSecret));
+}
+
+void put_seal_secret(model::Cluster& cluster, Json object) {
+    cluster.storage.put("secrets", kSystemNamespace, std::string(endoscope::controller::kSealSecret),
+                        std::move(object));
+}
+
+void remove_seal_secret(model::Cluster& cluster) {
+    cluster.storage.remove("secrets", kSystemNamespace, std::string(endoscope::controller::kSealSecret));
+}
+
 void furnish(model::Cluster& cluster) {
     static const std::vector<Json> crds = endoscope::controller::embedded_crds();
     static const std::vector<Json> rbac = read_rbac();
     for (const Json& crd : crds) put(cluster, "customresourcedefinitions", crd);
-    for (const char* ns : {"endoscope-system", kNamespace})
+    for (const char* ns : {kSystemNamespace, kNamespace})
         put(cluster, "namespaces", {{"apiVersion", "v1"}, {"kind", "Namespace"}, {"metadata", {{"name", ns}}}});
     for (const Json& object : rbac) put(cluster, lower_plural(string_at(object, {"kind"})), object);
     const auto right = [](std::initializer_list<const char*> verbs, const char* group, const char* resource) {

@@ -20,6 +20,11 @@ void furnish(model::Cluster& cluster);
 void put_webhooks(model::Cluster& cluster);
 void remove_webhooks(model::Cluster& cluster);
 
+/// The Secret of the seal keys; nullptr: there is none.
+model::Object find_seal_secret(model::Cluster& cluster);
+void put_seal_secret(model::Cluster& cluster, model::Json object);
+void remove_seal_secret(model::Cluster& cluster);
+
 /// A running Pod, as the kubelet would show it.
 void put_pod(model::Cluster& cluster, int which);
 std::string pod_name(int which);

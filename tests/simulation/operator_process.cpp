@@ -1,7 +1,6 @@
 #include "tests/simulation/operator_process.hpp"
 
 #include "controller/installer.hpp"
-#include "controller/seal_keys.hpp"
 #include "kube/base/log.hpp"
 #include "kube/runtime/metrics.hpp"
 
@@ -106,18 +105,17 @@ asio::awaitable<Result<void>> OperatorProcess::run() {
         if (stop.stop_requested()) co_return present;
         co_await kube::sleep_for(clock_, kRetryDelay, stop);
     }
-    auto keys = co_await controller::load_seal_keys(client_, "endoscope-system", stop);
-    if (!keys) co_return std::unexpected(keys.error());
     controller::OperatorOptions options;
     options.seed = std::hash<std::string>()(name_);
     options.most_pod_watches = most_pod_watches_;
+    options.seal_keys = kSealKeys;
     if (election_) {
         const kube::LeaseTimes times;
         options.election = election_.get();
         options.write_timeout = times.lease - times.renew_deadline;
     }
-    operator_ = std::make_unique<controller::Operator>(context_.get_executor(), client_, clock_, registry_,
-                                                       std::move(*keys), audit_, events_, options);
+    operator_ = std::make_unique<controller::Operator>(context_.get_executor(), client_, clock_, registry_, audit_,
+                                                       events_, options);
     serving_ = true;
     kube::TaskGroup running(context_.get_executor());
     kube::TaskGroup electing(context_.get_executor());

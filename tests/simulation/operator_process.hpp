@@ -10,6 +10,10 @@
 
 namespace simulation {
 
+/// Keys are read so often that a rotation is over within a run.
+inline constexpr endoscope::controller::SealKeySettings kSealKeys{.rotation = kube::Duration::zero(),
+                                                                  .refresh = std::chrono::seconds(5)};
+
 /// One life of one replica of the operator, from its start to its end or until it is killed.
 class OperatorProcess {
   public:

@@ -17,7 +17,7 @@ constexpr std::uint64_t kPlainSeed = 2;
 
 class Planner {
   public:
-    explicit Planner(std::uint64_t seed) : random_(seed) { plan_.seed = seed; }
+    explicit Planner(std::uint64_t seed) : random_(seed), key_random_(seed + 0x5ea1) { plan_.seed = seed; }
 
     Plan make() {
         plan_.replicas = chance(40) ? 2 : 1;
@@ -35,6 +35,7 @@ class Planner {
         if (plan_.replicas > 1 && may_freeze_ && chance(60)) freeze(kLeader, 15000, 35000);
         // Nor may an injection that nobody answered be forgotten when the policy changes before it is seen.
         if (chance(10)) tighten_amid_lost_answers();
+        touch_keys();
         // By time, then by position: the sort itself need not be stable.
         std::vector<std::pair<kube::Duration, std::size_t>> order;
         for (std::size_t i = 0; i < plan_.events.size(); ++i) order.emplace_back(plan_.events[i].at, i);
@@ -130,6 +131,23 @@ class Planner {
         add(Kind::edit_policy, 0).at = then;
     }
 
+    /// Drawn from a stream of its own, so that the rest of a seed's plan does not depend on it.
+    void touch_keys() {
+        const auto draw = [this](std::int64_t most) {
+            return static_cast<std::int64_t>(key_random_() % static_cast<std::uint64_t>(most + 1));
+        };
+        const auto at = [&](Kind kind) -> Event& {
+            plan_.events.push_back({.at = milliseconds(draw(length_)), .kind = kind});
+            return plan_.events.back();
+        };
+        if (draw(99) < 40) at(Kind::rotate_keys).at /= 2;  // it takes its time until the key is in use
+        if (draw(99) < 15) at(Kind::rotate_keys);
+        if (draw(99) >= 12) return;
+        Event& lost = at(Kind::lose_keys);
+        lost.amount = draw(1);
+        if (lost.amount == 1) lost.lasts = milliseconds(100 + draw(20000));
+    }
+
     void go_wrong() {
         switch (number(0, 17)) {
             case 0:
@@ -195,6 +213,7 @@ class Planner {
     }
 
     std::mt19937_64 random_;
+    std::mt19937_64 key_random_;
     Plan plan_;
     std::int64_t length_ = 0;
     bool may_freeze_ = false;
@@ -252,6 +271,10 @@ std::string describe(const Event& event) {
                 return "Pod " + which + " is replaced by another of its name";
             case Kind::bypass_webhooks:
                 return "no webhook configurations";
+            case Kind::rotate_keys:
+                return "ask for a new seal key";
+            case Kind::lose_keys:
+                return event.amount == 0 ? "delete the seal keys" : "spoil the seal keys";
             case Kind::crash:
                 return "kill replica " + which + " after " + amount + " steps";
             case Kind::terminate:

@@ -21,6 +21,8 @@ enum class Kind {
     delete_pod,       ///< Pod `which` vanishes.
     replace_pod,      ///< Pod `which` vanishes and another one takes its name.
     bypass_webhooks,  ///< The webhook configurations are gone for a while.
+    rotate_keys,      ///< The admin asks for a new seal key.
+    lose_keys,        ///< Somebody deletes the seal keys (amount 0), or spoils them for a while (1).
     // the operator's processes
     crash,       ///< Replica `which` is killed `amount` of its steps later and started again.
     terminate,   ///< Replica `which` gets SIGTERM `amount` steps of anybody later, and is started again.

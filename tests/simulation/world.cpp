@@ -76,6 +76,7 @@ class World {
     void copy_sealed(int which);
     void forge(int which);
     void tamper(int which);
+    void lose_keys(const Event& event);
     bool alive() const;
     int leader() const;
 
@@ -106,7 +107,8 @@ World::World(const Plan& plan, bool with_trace)
                   const kube::TlsClientConfig&) -> kube::Result<std::shared_ptr<kube::Transport>> {
                return network_.transport(api_.context(), "kube-apiserver", "webhook");
            }),
-      checks_(clock_, api_.cluster(), plan.replicas > 1),
+      checks_(clock_, api_.cluster(), plan.replicas > 1,
+              std::ranges::any_of(plan.events, [](const Event& event) { return event.kind == Kind::clock_jump; })),
       random_(plan.seed) {
     network_.set_latency(std::chrono::microseconds(100),
                          std::max<kube::Duration>(plan.most_latency, std::chrono::milliseconds(1)));
@@ -355,6 +357,17 @@ void World::tamper(int which) {
     api_.cluster().storage.put(kRequestTable, kNamespace, name, std::move(changed));
 }
 
+void World::lose_keys(const Event& event) {
+    model::Cluster& cluster = api_.cluster();
+    const auto good = find_seal_secret(cluster);
+    if (!good) return;
+    if (event.amount == 0) return remove_seal_secret(cluster);
+    Json spoilt = *good;
+    spoilt["data"]["current"] = "";
+    put_seal_secret(cluster, std::move(spoilt));
+    after(event.lasts, [this, good] { put_seal_secret(api_.cluster(), Json(*good)); });
+}
+
 void World::carry_out(const Event& event) {
     note("* " + describe(event));
     const kube::SteadyTime until = clock_.steady_now() + event.lasts;
@@ -403,6 +416,16 @@ void World::carry_out(const Event& event) {
         case Kind::bypass_webhooks:
             remove_webhooks(cluster);
             after(event.lasts, [this] { put_webhooks(api_.cluster()); });
+            break;
+        case Kind::rotate_keys:
+            if (const auto secret = find_seal_secret(cluster)) {
+                Json asked = *secret;
+                asked["metadata"]["annotations"]["endoscope.dev/rotate"] = std::to_string(event.at.count());
+                put_seal_secret(cluster, std::move(asked));
+            }
+            break;
+        case Kind::lose_keys:
+            lose_keys(event);
             break;
         case Kind::crash:
             break;

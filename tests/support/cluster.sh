@@ -64,10 +64,12 @@ start_cluster() {
   start kubelet "$build/tests/test-kubelet" --kubeconfig "$work/admin.kubeconfig" --exit-with-parent
 }
 
-# start_operator PROGRAM: `dev`, metrics on $metrics_port.
+# start_operator PROGRAM [FLAG...]: `dev`, metrics on $metrics_port.
 start_operator() {
   metrics_port=$(free_port)
-  start operator "$1" dev --kubeconfig "$work/admin.kubeconfig" --webhook-port 0 \
+  local program=$1
+  shift
+  start operator "$program" dev "$@" --kubeconfig "$work/admin.kubeconfig" --webhook-port 0 \
     --metrics-bind-address "127.0.0.1:$metrics_port" --health-probe-bind-address 0
   wait_for 60 "the operator" says_ready "$work/operator.out"
 }

@@ -6,7 +6,7 @@
 namespace kube::test {
 
 /// Runs a coroutine on an io_context of its own until everything on it has ended. The test fails when the coroutine
-/// throws, waits for something that never happens, or takes longer than a minute.
+/// throws, waits for something that never happens, or takes longer than three minutes.
 /// ASSERT_* cannot be used in coroutines (it returns); use EXPECT_*.
 void run_coro(boost::asio::awaitable<void> task);
 

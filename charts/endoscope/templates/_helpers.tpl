@@ -9,10 +9,17 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 app.kubernetes.io/name: endoscope
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
+{{- /* The Secret with the webhooks' certificate; empty where the operator has an authority of its own. */}}
 {{- define "endoscope.certificateSecret" -}}
 {{- if .Values.webhook.certManager -}}
 endoscope-webhook-cert
 {{- else -}}
-{{ required "webhook.existingSecret is required when webhook.certManager is false" .Values.webhook.existingSecret }}
+{{ .Values.webhook.existingSecret }}
 {{- end -}}
+{{- end }}
+{{- define "endoscope.webhookAnnotations" }}
+{{- if .Values.webhook.certManager }}
+  annotations:
+    cert-manager.io/inject-ca-from: {{ .Release.Namespace }}/endoscope-webhook
+{{- end }}
 {{- end }}

@@ -24,10 +24,13 @@ class AdmissionTest : public testing::Test {
     AdmissionContext context() {
         return {.clock = clock_,
                 .keys = [this] { return keys_; },
-                .policies = [] { return std::vector<std::shared_ptr<const CompiledPolicy>>(); },
+                .no_keys = [] { return std::string("the Secret is gone"); },
+                .on_unknown_key = [this] { ++unknown_keys_; },
+                .policies = [this] { return policies_; },
                 .namespace_labels = [](const std::string&) { return std::optional<api::Labels>(api::Labels()); },
                 .random_suffix = [] { return std::string("abcde"); },
-                .operator_namespace = "endoscope-system"};
+                .operator_namespace = "endoscope-system",
+                .deny_at_admission = deny_at_admission_};
     }
 
     static AdmissionRequest create(const json& requester = nullptr) {
@@ -59,10 +62,52 @@ class AdmissionTest : public testing::Test {
         return request;
     }
 
+    /// A policy of that name for all namespaces and one image.
+    void add_policy(const std::string& name, const std::string& image) {
+        policies_.push_back(CompiledPolicy::from_json(
+            {{"metadata", {{"name", name}}},
+             {"spec",
+              {{"namespaces", {{"names", {"*"}}}}, {"images", {{"allow", {image}}}}, {"profiles", {"restricted"}}}}}));
+    }
+
     StillClock clock_;
+    std::vector<std::shared_ptr<const CompiledPolicy>> policies_;
+    bool deny_at_admission_ = false;
+    int unknown_keys_ = 0;
     std::shared_ptr<const SealKeyRing> keys_ =
         std::make_shared<const SealKeyRing>(SealKeyRing{.current = {.id = "k1"}});
 };
+
+TEST_F(AdmissionTest, WithoutKeysNothingIsCreated) {
+    const auto sealed = mutated(create());
+    keys_ = nullptr;
+    for (const auto& response :
+         {mutate_debug_request(context(), create()), validate_debug_request(context(), sealed)}) {
+        EXPECT_FALSE(response.allowed);
+        EXPECT_EQ(response.code, 503);
+        EXPECT_EQ(response.message,
+                  "Endoscope cannot seal requests at the moment: the Secret is gone; try again in a few seconds");
+    }
+    // What exists can be labelled, and ends, all the same.
+    AdmissionRequest update = sealed;
+    update.operation = "UPDATE";
+    update.old_object = update.object;
+    EXPECT_TRUE(mutate_debug_request(context(), update).allowed);
+    EXPECT_TRUE(validate_debug_request(context(), update).allowed);
+}
+
+TEST_F(AdmissionTest, AKeyThatAnotherReplicaKnowsAlreadyIsAskedFor) {
+    keys_ = std::make_shared<const SealKeyRing>(SealKeyRing{.current = {.id = "k2"}});
+    const auto sealed = mutated(create());
+    keys_ = std::make_shared<const SealKeyRing>(SealKeyRing{.current = {.id = "k1"}});
+    const auto refused = validate_debug_request(context(), sealed);
+    EXPECT_FALSE(refused.allowed);
+    EXPECT_EQ(refused.code, 503) << "nobody is at fault";
+    EXPECT_EQ(unknown_keys_, 1);
+    keys_ = std::make_shared<const SealKeyRing>(SealKeyRing{.current = {.id = "k1"}, .others = {{.id = "k2"}}});
+    EXPECT_TRUE(validate_debug_request(context(), sealed).allowed);
+    EXPECT_EQ(unknown_keys_, 1);
+}
 
 TEST_F(AdmissionTest, TheAuthenticatedUserIsStampedWhateverTheAuthorWrote) {
     for (const json& forged : {json(nullptr), json({{"username", "admin"}, {"groups", {"system:masters"}}}),
@@ -163,6 +208,41 @@ TEST_F(AdmissionTest, ADenialThatIsCertainIsToldAtOnceButAdmitted) {
     EXPECT_TRUE(response.allowed);
     ASSERT_EQ(response.warnings.size(), 1U);
     EXPECT_TRUE(response.warnings[0].contains("NoPolicy"));
+}
+
+TEST_F(AdmissionTest, WhereItIsAskedForACertainDenialIsARefusalWithTheReasonOfEachPolicy) {
+    deny_at_admission_ = true;
+    auto response = validate_debug_request(context(), mutated(create()));
+    EXPECT_FALSE(response.allowed);
+    EXPECT_EQ(response.code, 403);
+    EXPECT_EQ(response.reason, "Forbidden");
+    EXPECT_TRUE(response.message.contains("NoPolicy")) << response.message;
+    EXPECT_TRUE(response.causes.empty());
+
+    add_policy("a", "ghcr.io/acme/**");
+    add_policy("b", "ghcr.io/other/**");
+    response = validate_debug_request(context(), mutated(create()));
+    EXPECT_FALSE(response.allowed);
+    EXPECT_TRUE(response.message.contains("ImageNotAllowed")) << response.message;
+    ASSERT_EQ(response.causes.size(), 2U);
+    EXPECT_EQ(response.causes[1].reason, "ImageNotAllowed");
+    EXPECT_TRUE(response.causes[1].message.contains("policy \"b\"")) << response.causes[1].message;
+    EXPECT_FALSE(response.causes[1].message.contains("ghcr.io")) << "the lists are not for those who may not know";
+
+    // What cannot be judged without look-ups is admitted and judged by the reconciler.
+    add_policy("c", "busybox:1.*");
+    EXPECT_TRUE(validate_debug_request(context(), mutated(create())).allowed);
+}
+
+TEST_F(AdmissionTest, ATagThatCanBeMovedIsWarnedOf) {
+    add_policy("any", "**");
+    const auto by_tag = validate_debug_request(context(), mutated(create()));
+    EXPECT_TRUE(by_tag.allowed);
+    ASSERT_EQ(by_tag.warnings.size(), 1U);
+    EXPECT_TRUE(by_tag.warnings[0].contains("docker.io/library/busybox:1.36")) << by_tag.warnings[0];
+    auto pinned = create();
+    pinned.object["spec"]["image"] = "busybox:1.36@sha256:" + std::string(64, '1');
+    EXPECT_TRUE(validate_debug_request(context(), mutated(pinned)).warnings.empty());
 }
 
 TEST_F(AdmissionTest, TheStatusSubresourceAndDeletionsPass) {

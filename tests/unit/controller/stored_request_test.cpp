@@ -41,7 +41,7 @@ TEST(StoredRequest, WhatIsAskedAboutAllRequestsNeedsNoReading) {
     EXPECT_TRUE(cached.has_targets);
     EXPECT_FALSE(cached.deleting);
     EXPECT_EQ(cached.phase, api::Phase::running);
-    EXPECT_EQ(cached.requester, "alice");
+    EXPECT_EQ(cached.subject, "alice");
     EXPECT_EQ(cached.pod, "web");
     EXPECT_EQ(cached.container, "app");
 }

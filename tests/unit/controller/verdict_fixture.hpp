@@ -36,6 +36,7 @@ struct Case {
     std::vector<json> more_policies = {};
     IdentityCheck identity = IdentityCheck::valid;
     std::optional<api::Labels> labels = api::Labels{{"tier", "prod"}};
+    std::optional<Authorization> impersonation = std::nullopt;
     std::optional<Authorization> pod_permission = Authorization::allowed;
     std::map<std::string, Authorization> use_policy = {};
     bool pod_looked_up = true;
@@ -73,6 +74,7 @@ struct Case {
         facts.namespace_labels = labels;
         if (!policy.is_null()) facts.policies.push_back(CompiledPolicy::from_json(policy));
         for (const json& each : more_policies) facts.policies.push_back(CompiledPolicy::from_json(each));
+        facts.impersonation = impersonation;
         facts.pod_permission = pod_permission;
         facts.use_policy = use_policy;
         if (pod_looked_up) {

@@ -133,6 +133,25 @@ TEST(VerdictNeeds, LookUpsAreAskedForOneByOneAndOnlyWhenNeeded) {
     EXPECT_EQ(c.verdict().policy->name, "use");
 }
 
+TEST(VerdictNeeds, WhoeverAsksForAnotherIsAskedAboutFirst) {
+    Case c;
+    c.spec()["onBehalfOf"] = {{"username", "bob"}};
+    c.pod_permission.reset();
+    c.pod_looked_up = false;
+    EXPECT_EQ(std::get<Need>(c.judge_or_need()).what, What::impersonation);
+    EXPECT_FALSE(c.denial_without_look_ups());
+    c.impersonation = Authorization::denied;
+    EXPECT_EQ(c.verdict().reason, Reason::not_authorized);  // And nobody asked about the Pod.
+    c.impersonation = Authorization::failed;
+    EXPECT_EQ(c.verdict().reason, Reason::authorization_failed);
+    c.impersonation = Authorization::allowed;
+    EXPECT_EQ(std::get<Need>(c.judge_or_need()).what, What::pod_permission);
+    // A policy that is invalid needs no answer.
+    c.impersonation.reset();
+    c.rules()["limits"] = 1;
+    EXPECT_EQ(c.verdict().reason, Reason::policy_invalid);
+}
+
 TEST(VerdictNeeds, TheOwnNamespaceNeedsNoLookUp) {
     Case c;
     c.labels.reset();

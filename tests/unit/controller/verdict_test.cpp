@@ -66,14 +66,16 @@ TEST(Verdict, EveryReasonUpToAuthorization) {
         {"no image", Reason::invalid_spec, [](Case& c) { c.spec().erase("image"); }, "spec.image"},
         {"two mistakes", Reason::invalid_spec,
          [](Case& c) { c.spec()["deadlineSeconds"] = 0, c.spec()["containerName"] = "X"; }, "; spec.deadlineSeconds"},
-        {"not supported", Reason::invalid_spec, [](Case& c) { c.spec()["onBehalfOf"] = {{"username", "bob"}}; },
-         "spec.onBehalfOf"},
+        {"on behalf of nobody", Reason::invalid_spec, [](Case& c) { c.spec()["onBehalfOf"] = {{"username", ""}}; },
+         "spec.onBehalfOf.username"},
         {"bad image", Reason::invalid_image_reference, [](Case& c) { c.spec()["image"] = "Docker/x"; }, "spec.image"},
         {"no seal", Reason::identity_missing, [](Case& c) { c.identity = IdentityCheck::missing; }, "spec.requester"},
         {"valid seal, no requester", Reason::identity_missing, [](Case& c) { c.spec().erase("requester"); },
          "spec.requester"},
         {"nameless requester", Reason::identity_missing, [](Case& c) { c.spec()["requester"]["username"] = ""; },
          "spec.requester"},
+        {"sealed with a key that is gone", Reason::identity_invalid,
+         [](Case& c) { c.identity = IdentityCheck::unknown_key; }, "the key was lost"},
         {"forged", Reason::identity_invalid, [](Case& c) { c.identity = IdentityCheck::invalid; }, "spec.requester"},
         {"no policy at all", Reason::no_policy, [](Case& c) { c.policy = nullptr; }, "production"},
         {"policy elsewhere", Reason::no_policy, [](Case& c) { c.rules()["namespaces"]["names"] = {"dev"}; },
@@ -102,6 +104,25 @@ TEST(Verdict, EveryReasonUpToAuthorization) {
              c.use_policy["main"] = Authorization::denied;
          },
          "verb use"},
+        {"no right to speak for another", Reason::not_authorized,
+         [](Case& c) {
+             c.spec()["onBehalfOf"] = {{"username", "bob"}};
+             c.impersonation = Authorization::denied;
+         },
+         "spec.onBehalfOf: requester \"alice\" may not impersonate \"bob\""},
+        {"the other has no permission", Reason::not_authorized,
+         [](Case& c) {
+             c.spec()["onBehalfOf"] = {{"username", "bob"}};
+             c.impersonation = Authorization::allowed;
+             c.pod_permission = Authorization::denied;
+         },
+         "\"bob\", on whose behalf requester \"alice\" asks, may not patch"},
+        {"failed check of the impersonation", Reason::authorization_failed,
+         [](Case& c) {
+             c.spec()["onBehalfOf"] = {{"username", "bob"}};
+             c.impersonation = Authorization::failed;
+         },
+         "could not be checked"},
         {"failed check", Reason::authorization_failed, [](Case& c) { c.pod_permission = Authorization::failed; },
          "could not be checked"},
     };
@@ -154,6 +175,19 @@ TEST(Verdict, EveryReasonOfAPolicy) {
              c.rules()["requesters"] = {{"serviceAccounts", {"argocd/ctrl"}}};
          },
          "service account"},
+        {"on behalf of a service account", Reason::requester_not_allowed,
+         [](Case& c) {
+             c.spec()["onBehalfOf"] = {{"username", "system:serviceaccount:argocd:ctrl"}};
+             c.impersonation = Authorization::allowed;
+         },
+         "spec.onBehalfOf"},
+        {"a service account on behalf of a person", Reason::requester_not_allowed,
+         [](Case& c) {
+             c.spec()["requester"]["username"] = "system:serviceaccount:argocd:ctrl";
+             c.spec()["onBehalfOf"] = {{"username", "bob"}};
+             c.impersonation = Authorization::allowed;
+         },
+         "requesters.serviceAccounts"},
         {"denied image", Reason::image_denied, [](Case& c) { c.rules()["images"]["deny"] = {"*:1.*"}; }, "*:1.*"},
         {"denied by the tag beside a digest", Reason::image_denied,
          [](Case& c) {
@@ -354,6 +388,12 @@ TEST(Verdict, JustWithinTheRules) {
     expect_allowed("any service account", [](Case& c) {
         c.spec()["requester"]["username"] = "system:serviceaccount:argocd:ctrl";
         c.rules()["requesters"] = {{"allowServiceAccounts", true}};
+    });
+    expect_allowed("a listed service account on behalf of a person", [](Case& c) {
+        c.spec()["requester"]["username"] = "system:serviceaccount:argocd:ctrl";
+        c.spec()["onBehalfOf"] = {{"username", "bob"}};
+        c.rules()["requesters"] = {{"serviceAccounts", {"argocd/ctrl"}}};
+        c.impersonation = Authorization::allowed;
     });
     expect_allowed("a user with an odd name",
                    [](Case& c) { c.spec()["requester"]["username"] = "system:serviceaccounts"; });

@@ -71,11 +71,14 @@ TEST(AdmissionReview, AnAllowanceCarriesPatchAndWarnings) {
 TEST(AdmissionReview, ADefaultResponseIsADenial) {
     AdmissionResponse response;
     response.message = "no";
+    response.causes = {{.reason = "NoPolicy", .message = "none", .field = ""}};
     const auto json = parse_json(render_admission_review("u-1", response));
     ASSERT_TRUE(json);
     EXPECT_EQ((*json)["response"]["allowed"], false);
     EXPECT_EQ((*json)["response"]["status"]["code"], 403);
     EXPECT_EQ((*json)["response"]["status"]["message"], "no");
+    EXPECT_EQ((*json)["response"]["status"]["details"]["causes"],
+              nlohmann::json::array({{{"reason", "NoPolicy"}, {"message", "none"}}}));
     EXPECT_FALSE((*json)["response"].contains("patch"));
 }
 

@@ -146,5 +146,37 @@ TEST(Certificates, OnlyTheFirstCertificateCountsForExpiry) {
     EXPECT_EQ(*expiry, kNow + std::chrono::hours(24));
 }
 
+TEST(Certificates, AChainIsVerifiedAsAClientWould) {
+    const KeyPair ca = authority();
+    LeafOptions options;
+    options.common_name = "server";
+    const auto leaf = issue_certificate(ca, options, kNow, kDay);
+    ASSERT_TRUE(leaf);
+    const std::string& pem = leaf->certificate_pem;
+    EXPECT_TRUE(verify_server_chain(pem, ca.certificate_pem, kNow));
+    EXPECT_TRUE(verify_server_chain(pem, authority().certificate_pem + ca.certificate_pem, kNow));
+    EXPECT_TRUE(verify_server_chain(pem, pem, kNow)) << "an anchor need not sign itself";
+    EXPECT_FALSE(verify_server_chain(pem, authority().certificate_pem, kNow));
+    EXPECT_FALSE(verify_server_chain(pem, ca.certificate_pem, kNow + 2 * kDay));
+    EXPECT_FALSE(verify_server_chain(pem, ca.certificate_pem, kNow - kDay)) << "not valid yet";
+    EXPECT_TRUE(verify_server_chain(pem, ca.certificate_pem, kNow - std::chrono::minutes(4))) << "clocks differ";
+    EXPECT_FALSE(verify_server_chain("", ca.certificate_pem, kNow));
+    EXPECT_FALSE(verify_server_chain(pem, "", kNow));
+    options.server = false;
+    options.client = true;
+    const auto client = issue_certificate(ca, options, kNow, kDay);
+    ASSERT_TRUE(client);
+    EXPECT_FALSE(verify_server_chain(client->certificate_pem, ca.certificate_pem, kNow)) << "not for a server";
+}
+
+TEST(Certificates, AKeyBelongsToItsCertificateOnly) {
+    const KeyPair one = authority();
+    const KeyPair two = authority();
+    EXPECT_TRUE(check_key_pair(one));
+    EXPECT_FALSE(check_key_pair({.certificate_pem = one.certificate_pem, .key_pem = two.key_pem}));
+    EXPECT_FALSE(check_key_pair({.certificate_pem = one.certificate_pem, .key_pem = ""}));
+    EXPECT_FALSE(check_key_pair({.certificate_pem = "", .key_pem = one.key_pem}));
+}
+
 }  // namespace
 }  // namespace kube

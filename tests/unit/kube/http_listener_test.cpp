@@ -71,14 +71,16 @@ asio::awaitable<void> too_many() {
     const auto first = fixture.listener->connect();
     auto second = fixture.listener->connect();
     const auto third = fixture.listener->connect();
-    const auto refused = co_await third->read_to_end();
-    EXPECT_EQ(refused, "");
+    const auto closed = co_await first->read_to_end();
+    EXPECT_EQ(closed, "") << "the oldest makes room";
     const auto served = co_await get(*second, "/");
     EXPECT_TRUE(served.ends_with("done"));
     co_await test::settle();
     const auto fourth = fixture.listener->connect();
     const auto again = co_await get(*fourth, "/");
     EXPECT_TRUE(again.ends_with("done")) << "a place that became free is given away again";
+    const auto last = co_await get(*third, "/");
+    EXPECT_TRUE(last.ends_with("done")) << "nobody had to make room for that";
     fixture.stop.request_stop();
     co_await test::settle();
     EXPECT_TRUE(fixture.ended);

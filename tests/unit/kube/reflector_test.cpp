@@ -443,5 +443,51 @@ TEST(Reflector, AListMayBeLargerThanEightMegabytes) {
     test::run_coro(large_list());
 }
 
+asio::awaitable<void> current_while_watched() {
+    const auto executor = co_await asio::this_coro::executor;
+    Fixture f(executor);
+    f.server.reply(200, page({object("a", "1")}, "10"));
+    f.server.drop();
+    f.server.stream_open({});
+    EXPECT_FALSE(f.reflector.is_current());
+    test::spawn(executor, f.reflector.run(f.stop.get_token()));
+    co_await test::settle();
+    EXPECT_TRUE(f.reflector.synced());
+    EXPECT_FALSE(f.reflector.is_current()) << "the watch broke";
+    while (f.server.requests().size() < 3) {
+        f.clock.advance(seconds(1));
+        co_await test::settle();
+    }
+    co_await test::settle();
+    EXPECT_FALSE(f.reflector.is_current()) << "what was missed may be on its way";
+    f.clock.advance(std::chrono::milliseconds(999));
+    EXPECT_FALSE(f.reflector.is_current());
+    f.clock.advance(std::chrono::milliseconds(1));
+    EXPECT_TRUE(f.reflector.is_current());
+    f.stop.request_stop();
+    co_await test::settle();
+    EXPECT_FALSE(f.reflector.is_current());
+}
+TEST(Reflector, IsCurrentWhileAWatchTellsWhatChanges) {
+    test::run_coro(current_while_watched());
+}
+
+asio::awaitable<void> current_after_a_list() {
+    const auto executor = co_await asio::this_coro::executor;
+    Fixture f(executor);
+    f.server.reply(200, page({object("a", "1")}, "10"));
+    f.server.stream({std::string(kGone)});
+    f.server.reply(200, page({object("a", "30")}, "31"));
+    f.server.stream_open({});
+    test::spawn(executor, f.reflector.run(f.stop.get_token()));
+    co_await test::settle();
+    EXPECT_TRUE(f.reflector.is_current()) << "nothing was missed: it was listed";
+    f.stop.request_stop();
+    co_await test::settle();
+}
+TEST(Reflector, IsCurrentAtOnceAfterAList) {
+    test::run_coro(current_after_a_list());
+}
+
 }  // namespace
 }  // namespace kube

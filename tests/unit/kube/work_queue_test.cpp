@@ -342,7 +342,7 @@ asio::awaitable<void> against_a_model() {
     WorkQueue queue(executor, clock, &recorder);
     Model model;
     std::mt19937 random(7);
-    constexpr int kOperations = 1000000;
+    constexpr int kOperations = 250000;
     constexpr std::array kPriorities = {kLowPriority, -50, 0, 10};
     for (int i = 0; i < kOperations && !testing::Test::HasFailure(); ++i) {
         const std::string key(1, static_cast<char>('a' + random() % 10));
@@ -394,7 +394,7 @@ asio::awaitable<void> against_a_model() {
     EXPECT_EQ(recorder.adds, recorder.gets);
     EXPECT_EQ(recorder.gets, recorder.dones);
 }
-TEST(WorkQueue, AMillionOperationsAgreeWithASimpleModel) {
+TEST(WorkQueue, ManyOperationsAgreeWithASimpleModel) {
     test::run_coro(against_a_model());
 }
 
