@@ -134,8 +134,9 @@ AdmissionResponse validate_create(const AdmissionContext& context, const Admissi
     }
     if (!requester || !same_user(*requester, request.user) || identity != IdentityCheck::valid) {
         return forbidden(
-            "spec.requester is not what Endoscope stamped: another admission plugin changed the request after "
-            "Endoscope's mutating webhook; let Endoscope's run last, or exclude DebugRequests from the other");
+            "spec.requester is not what Endoscope stamped: either its mutating webhook did not run (is the "
+            "MutatingWebhookConfiguration endoscope there?), or another admission plugin changed the request after it; "
+            "let Endoscope's run last, or exclude DebugRequests from the other");
     }
     auto response = AdmissionResponse::allow();
     Facts facts{.request = parsed, .identity = identity, .operator_namespace = context.operator_namespace};
