@@ -63,7 +63,11 @@ Subprocess::~Subprocess() {
 }
 
 void Subprocess::signal(int number) const {
-    if (!status_) kill(pid_, number);
+    if (status_) return;
+    kill(pid_, number);
+    // Its threads stop one by one: until the last one has, something may still be begun.
+    siginfo_t ignored{};
+    if (number == SIGSTOP) waitid(P_PID, static_cast<id_t>(pid_), &ignored, WSTOPPED | WEXITED | WNOWAIT);
 }
 
 std::optional<int> Subprocess::wait(std::chrono::milliseconds limit) {

@@ -20,6 +20,7 @@ class Subprocess {
     Subprocess(const Subprocess&) = delete;
     Subprocess& operator=(const Subprocess&) = delete;
 
+    /// SIGSTOP has stopped all of it when this returns.
     void signal(int number) const;
     /// The exit code once it has ended (128 + signal for a signal), waiting at most `limit`.
     std::optional<int> wait(std::chrono::milliseconds limit);
