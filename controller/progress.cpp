@@ -26,6 +26,27 @@ std::string quoted(const PodView::EphemeralStatus& status) {
     return status.reason + ": " + status.message;
 }
 
+// 128 and the number of SIGKILL or SIGTERM.
+bool is_killed(const PodView::EphemeralStatus& status) {
+    return status.exit_code == 137 || status.exit_code == 143;
+}
+
+bool has_ended(const PodView& pod) {
+    return pod.phase == "Succeeded" || pod.phase == "Failed";
+}
+
+std::string end_of(const PodView& pod) {
+    if (pod.deleting) return "the target Pod is being deleted";
+    return "the target Pod has ended (" + pod.phase + (pod.reason.empty() ? "" : ", " + pod.reason) + ")";
+}
+
+// What an exit code of 137 leaves open.
+std::string cause_of_kill(const PodView::EphemeralStatus& status) {
+    if (status.reason == "OOMKilled") return ": it took more memory than there is for the Pod";
+    if (!is_killed(status)) return {};
+    return ": it was killed, by somebody or because the target container ended, which ends every process beside it";
+}
+
 Progress ended(Progress progress, Phase phase, Reason reason, std::string message) {
     progress.phase = phase;
     progress.reason = reason;
@@ -53,16 +74,21 @@ Progress assess_terminated(const Observation& seen, const PodView::EphemeralStat
                      "an earlier request with the same content already ran this container; nothing was injected again");
     }
     const std::string code = std::to_string(status.exit_code);
+    // The kubelet of a Pod that goes ends the container first, and reports that.
+    if (is_killed(status) && (seen.pod->deleting || has_ended(*seen.pod))) {
+        return ended(std::move(progress), Phase::failed, Reason::target_gone,
+                     end_of(*seen.pod) + ", and the debug container ended with it (exit code " + code + ")");
+    }
     if (seen.mode == api::Mode::interactive) {
         return ended(std::move(progress), Phase::succeeded, Reason::session_ended,
-                     "the session ended; the shell's exit code was " + code);
+                     "the session ended; the shell's exit code was " + code + cause_of_kill(status));
     }
     if (status.exit_code == 0) {
         return ended(std::move(progress), Phase::succeeded, Reason::completed, "the command ended with exit code 0");
     }
-    return ended(
-        std::move(progress), Phase::failed, Reason::non_zero_exit,
-        "the command ended with exit code " + code + (status.reason.empty() ? "" : " (" + quoted(status) + ")"));
+    return ended(std::move(progress), Phase::failed, Reason::non_zero_exit,
+                 "the command ended with exit code " + code +
+                     (status.reason.empty() ? "" : " (" + quoted(status) + ")") + cause_of_kill(status));
 }
 
 Progress assess_running(const Observation& seen, const PodView::EphemeralStatus& status, Progress progress) {
@@ -91,6 +117,17 @@ Progress assess_running(const Observation& seen, const PodView::EphemeralStatus&
     return progress;
 }
 
+// Neither started nor refused at the deadline.
+std::string why_not_yet(const Observation& seen, const PodView::EphemeralStatus* status) {
+    const std::string node = "check the node " + seen.pod->node_name;
+    if (status == nullptr || status->reason.empty()) {
+        return "; the node has not reported it: " + node +
+               ", and whether another debug container of this Pod is still pulling its image, since they start one "
+               "after the other";
+    }
+    return " (" + quoted(*status) + "): its image may still be on its way, as the Pod's Events tell, or " + node;
+}
+
 Progress assess_waiting(const Observation& seen, const PodView::EphemeralStatus* status, Progress progress) {
     const std::string_view reason = status != nullptr ? std::string_view(status->reason) : std::string_view();
     progress.state = "Waiting";
@@ -112,18 +149,19 @@ Progress assess_waiting(const Observation& seen, const PodView::EphemeralStatus*
     if (seen.now >= limit) {
         const std::string after =
             "the container did not start within " + std::to_string(seen.start_deadline_seconds) + " s";
+        // What is in the Pod's spec cannot be taken back, and the kubelet never gives up.
+        const std::string later = "; the node may still start it later: delete the Pod to rule that out";
         if (pulling) {
             return ended(std::move(progress), Phase::failed, Reason::image_pull_failed,
                          after + " because its image cannot be pulled (" + quoted(*status) +
-                             "); check spec.image and the registry");
+                             "); check spec.image and the registry" + later);
         }
         if (reason == "CreateContainerError") {
             return ended(std::move(progress), Phase::failed, Reason::start_failed,
-                         after + " (" + quoted(*status) + ")");
+                         after + " (" + quoted(*status) + ")" + later);
         }
         return ended(std::move(progress), Phase::failed, Reason::start_deadline_exceeded,
-                     after + (reason.empty() ? "; the node has not reported it" : " (" + quoted(*status) + ")") +
-                         "; check the node " + (seen.pod != nullptr ? seen.pod->node_name : ""));
+                     after + why_not_yet(seen, status) + later);
     }
     progress.phase = Phase::starting;
     progress.reason = Reason::waiting_for_start;
@@ -152,9 +190,9 @@ Progress assess(const Observation& seen) {
         return assess_terminated(seen, *status, std::move(progress));
     }
     // The kubelet kills what is left in a Pod that has ended, and starts nothing in it any more.
-    if (seen.pod->phase == "Succeeded" || seen.pod->phase == "Failed") {
+    if (has_ended(*seen.pod)) {
         return ended(std::move(progress), Phase::failed, Reason::target_gone,
-                     "the target Pod has ended (" + seen.pod->phase + "); its node ends the debug container with it");
+                     end_of(*seen.pod) + "; its node ends the debug container with it");
     }
     if (status != nullptr && status->state == PodView::State::running) {
         return assess_running(seen, *status, std::move(progress));

@@ -99,6 +99,21 @@ TEST(Progress, EveryStateOfTheContainerHasItsPhaseAndReason) {
     }
 }
 
+TEST(Progress, AStartThatWasNotSeenSaysWhereToLook) {
+    const PodView unseen = pod_with(std::nullopt);
+    EXPECT_EQ(at(&unseen, seconds(120)).message,
+              "the container did not start within 120 s; the node has not reported it: check the node node-1, and "
+              "whether another debug container of this Pod is still pulling its image, since they start one after the "
+              "other; the node may still start it later: delete the Pod to rule that out");
+    PodView::EphemeralStatus creating = status_of(State::waiting, "ContainerCreating");
+    creating.message.clear();
+    const PodView slow = pod_with(creating);
+    EXPECT_EQ(at(&slow, seconds(120)).message,
+              "the container did not start within 120 s (ContainerCreating): its image may still be on its way, as the "
+              "Pod's Events tell, or check the node node-1; the node may still start it later: delete the Pod to rule "
+              "that out");
+}
+
 TEST(Progress, AnInteractiveShellSucceedsWhateverItsExitCode) {
     for (const std::int64_t code : {0, 1, 130, 137}) {
         const PodView pod = pod_with(status_of(State::terminated, "Error", code));
@@ -128,6 +143,47 @@ TEST(Progress, AGoneOrReplacedPodEndsTheSession) {
 TEST(Progress, AnEndThatWasSeenCountsEvenInAPodThatEnded) {
     const PodView pod = pod_with(status_of(State::terminated, "Completed"), "Failed");
     EXPECT_EQ(at(&pod, seconds(1)).phase, Phase::succeeded);
+}
+
+TEST(Progress, AContainerKilledWithItsPodEndsAsThePodDoes) {
+    struct Case {
+        const char* what;
+        const char* phase;
+        const char* pod_reason;
+        bool deleting;
+        std::int64_t exit_code;
+        Reason reason;
+        const char* message;
+    };
+    const Case cases[] = {
+        {"deleted", "Running", "", true, 137, Reason::target_gone,
+         "the target Pod is being deleted, and the debug container ended with it (exit code 137)"},
+        {"deleted, ends at SIGTERM", "Running", "", true, 143, Reason::target_gone,
+         "the target Pod is being deleted, and the debug container ended with it (exit code 143)"},
+        {"over", "Succeeded", "", false, 137, Reason::target_gone,
+         "the target Pod has ended (Succeeded), and the debug container ended with it (exit code 137)"},
+        {"evicted", "Failed", "Evicted", false, 137, Reason::target_gone,
+         "the target Pod has ended (Failed, Evicted), and the debug container ended with it (exit code 137)"},
+        {"left before the Pod went", "Running", "", true, 1, Reason::session_ended,
+         "the session ended; the shell's exit code was 1"},
+        {"the target container ended", "Running", "", false, 137, Reason::session_ended,
+         "the session ended; the shell's exit code was 137: it was killed, by somebody or because the target container "
+         "ended, which ends every process beside it"},
+    };
+    for (const Case& row : cases) {
+        PodView pod = pod_with(status_of(State::terminated, "Error", row.exit_code), row.phase);
+        pod.reason = row.pod_reason;
+        pod.deleting = row.deleting;
+        const Progress progress = at(&pod, seconds(10), api::Mode::interactive);
+        EXPECT_EQ(progress.reason, row.reason) << row.what;
+        EXPECT_EQ(progress.message, row.message) << row.what;
+        EXPECT_EQ(progress.exit_code, row.exit_code) << row.what;
+        EXPECT_EQ(progress.finished_at, "2026-01-31T12:00:09Z") << row.what;
+    }
+    const PodView greedy = pod_with(status_of(State::terminated, "OOMKilled", 137));
+    EXPECT_EQ(at(&greedy, seconds(10)).message,
+              "the command ended with exit code 137 (OOMKilled: as the node says): it took more memory than there is "
+              "for the Pod");
 }
 
 TEST(Progress, ExpiryDoesNotClaimAnEnd) {
