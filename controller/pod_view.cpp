@@ -39,6 +39,7 @@ PodView::EphemeralStatus read_ephemeral_status(JsonReader& reader) {
     PodView::EphemeralStatus status;
     status.name = reader.text("name");
     status.image_id = reader.text("imageID");
+    status.restart_count = reader.integer("restartCount").value_or(0);
     JsonReader state = reader.object("state");
     const auto take = [&](std::string_view key, PodView::State kind) {
         if (!state.has(key)) return;

@@ -50,6 +50,9 @@ struct PodView {
         std::string started_at;      ///< RFC 3339.
         std::string finished_at;     ///< RFC 3339.
         std::string image_id;
+        /// How often the kubelet had to start it anew because its runtime had lost it. No other end is followed by a
+        /// start.
+        std::int64_t restart_count = 0;
     };
 
     std::string namespace_name;

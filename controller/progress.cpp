@@ -144,8 +144,17 @@ Progress assess_waiting(const Observation& seen, const PodView::EphemeralStatus*
         return ended(std::move(progress), Phase::failed, Reason::start_failed,
                      "the container could not start (" + quoted(*status) + "); check spec.command and the image");
     }
-    const api::TimePoint limit = seen.injected_at + std::chrono::seconds(seen.start_deadline_seconds);
+    // A session that ran has passed the deadline of its start. When it was lost is not on record, so that the kubelet
+    // has as long to start it anew as the session could have lasted.
+    const bool is_lost = status != nullptr && status->restart_count > 0;
+    const api::TimePoint limit =
+        seen.injected_at + std::chrono::seconds(seen.start_deadline_seconds + (is_lost ? seen.deadline_seconds : 0));
     const bool pulling = one_of(reason, kPullProblems);
+    if (is_lost && seen.now >= limit) {
+        return ended(std::move(progress), Phase::failed, Reason::node_lost,
+                     "the node lost the container, and did not start it anew (" + quoted(*status) +
+                         "); its end was not observed");
+    }
     if (seen.now >= limit) {
         const std::string after =
             "the container did not start within " + std::to_string(seen.start_deadline_seconds) + " s";
@@ -165,8 +174,9 @@ Progress assess_waiting(const Observation& seen, const PodView::EphemeralStatus*
     }
     progress.phase = Phase::starting;
     progress.reason = Reason::waiting_for_start;
-    progress.message = pulling ? "the image cannot be pulled yet (" + quoted(*status) + "); the node goes on trying"
-                               : "waiting for the node to start the container";
+    progress.message = pulling   ? "the image cannot be pulled yet (" + quoted(*status) + "); the node goes on trying"
+                       : is_lost ? "the node lost the container and is about to start it anew"
+                                 : "waiting for the node to start the container";
     progress.check_after = limit - seen.now;
     return progress;
 }

@@ -20,7 +20,7 @@ json whole() {
           "env":[{"name":"A","valueFrom":{}},{"name":"ENDOSCOPE_REQUEST","value":"production/r"}]}]},
       "status":{"phase":"Running","reason":"R","ephemeralContainerStatuses":[
         {"name":"b","state":{"waiting":{"reason":"ErrImagePull","message":"m"}}},
-        {"name":"a","imageID":"i","state":{"running":{"startedAt":"s"}}},
+        {"name":"a","imageID":"i","restartCount":1,"state":{"running":{"startedAt":"s"}}},
         {"name":"c","state":{"terminated":{"exitCode":137,"reason":"Error","startedAt":"s","finishedAt":"f"}}},
         {"name":"d","state":{}}]}})");
 }
@@ -45,6 +45,7 @@ TEST(PodView, ReadsWhatItNeeds) {
     EXPECT_EQ(json::parse(pod->find_ephemeral("dbg-1")->json), whole()["spec"]["ephemeralContainers"][0]);
     EXPECT_EQ(pod->find_ephemeral_status("b")->state, PodView::State::waiting);
     EXPECT_EQ(pod->find_ephemeral_status("a")->image_id, "i");
+    EXPECT_EQ(pod->find_ephemeral_status("a")->restart_count, 1);
     EXPECT_EQ(pod->find_ephemeral_status("c")->exit_code, 137);
     EXPECT_EQ(pod->find_ephemeral_status("d")->state, PodView::State::unknown);
     EXPECT_EQ(pod->find_ephemeral_status("e"), nullptr);

@@ -114,6 +114,17 @@ TEST(Progress, AStartThatWasNotSeenSaysWhereToLook) {
               "that out");
 }
 
+TEST(Progress, AContainerThatItsNodeLostMayStartAnewUntilItsSessionIsOver) {
+    PodView::EphemeralStatus lost = status_of(State::waiting, "ContainerCreating");
+    lost.restart_count = 1;
+    const PodView pod = pod_with(lost);
+    EXPECT_EQ(at(&pod, seconds(719)).phase, Phase::starting);
+    EXPECT_EQ(at(&pod, seconds(719)).message, "the node lost the container and is about to start it anew");
+    EXPECT_EQ(at(&pod, seconds(719)).check_after, seconds(1));
+    EXPECT_EQ(at(&pod, seconds(720)).phase, Phase::failed);
+    EXPECT_EQ(at(&pod, seconds(720)).reason, Reason::node_lost);
+}
+
 TEST(Progress, AnInteractiveShellSucceedsWhateverItsExitCode) {
     for (const std::int64_t code : {0, 1, 130, 137}) {
         const PodView pod = pod_with(status_of(State::terminated, "Error", code));
