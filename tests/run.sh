@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the tests under ASan and UBSan and runs every one that can run here. Ends with ctest's own summary.
-#   TESTS_LABEL=unit                   only the tests with that label (unit, upstream, fuzz, simulation, integration, e2e)
+#   TESTS_LABEL=unit                   only the tests with that label (unit, upstream, fuzz, simulation, integration, e2e, node)
 #   ENDOSCOPE_REQUIRE_CONTROLPLANE=1   fail instead of skipping when the real control plane cannot be had
+#   ENDOSCOPE_REQUIRE_NODE=1           fail instead of skipping where containers cannot run
 set -euo pipefail
 cd "$(dirname "$0")/.."
 jobs=$(nproc)

@@ -41,7 +41,8 @@ free_port() {
   done
 }
 
-# start_cluster model|real USER...: leaves $work/admin.kubeconfig and $work/USER.kubeconfig.
+# start_cluster model|real|node USER...: leaves $work/admin.kubeconfig and $work/USER.kubeconfig. A pretend kubelet reports
+# the containers' states; with `node`, which is `real` without it, tests/node/node.sh has a true one.
 start_cluster() {
   local kind=$1 user users=()
   shift
@@ -53,7 +54,6 @@ start_cluster() {
     cp "$work"/cluster/*.kubeconfig "$work"
     return
   fi
-  local controlplane
   controlplane=$(tests/controlplane/build.sh) || give_up "a real API server is built once and needs Go; see the line above"
   start apiserver "$controlplane" start --dir "$work/cluster" --exit-with-parent
   wait_for 90 "the API server" says_ready "$work/apiserver.out"
@@ -61,7 +61,7 @@ start_cluster() {
   for user in "$@"; do
     "$controlplane" kubeconfig --dir "$work/cluster" --user "$user" --group developers --out "$work/$user.kubeconfig" >/dev/null
   done
-  start kubelet "$build/tests/test-kubelet" --kubeconfig "$work/admin.kubeconfig" --exit-with-parent
+  [ "$kind" = node ] || start kubelet "$build/tests/test-kubelet" --kubeconfig "$work/admin.kubeconfig" --exit-with-parent
 }
 
 # start_operator PROGRAM [FLAG...]: `dev`, metrics on $metrics_port.
