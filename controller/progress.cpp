@@ -19,6 +19,8 @@ bool one_of(std::string_view word, const std::array<std::string_view, N>& words)
 constexpr std::array<std::string_view, 5> kPullProblems = {"ErrImagePull", "ImagePullBackOff", "ImageInspectError",
                                                            "RegistryUnavailable", "SignatureValidationFailed"};
 constexpr std::array<std::string_view, 2> kBadImages = {"InvalidImageName", "ErrImageNeverPull"};
+// The kubelet's word, and that of containerd for a container whose process is gone when it comes back.
+constexpr std::array<std::string_view, 2> kLost = {"ContainerStatusUnknown", "Unknown"};
 constexpr std::array<std::string_view, 2> kNeverRan = {"StartError", "ContainerCannotRun"};
 
 std::string quoted(const PodView::EphemeralStatus& status) {
@@ -64,9 +66,10 @@ Progress assess_terminated(const Observation& seen, const PodView::EphemeralStat
         return ended(std::move(progress), Phase::failed, Reason::start_failed,
                      "the container could not start (" + quoted(status) + "); check spec.command and the image");
     }
-    if (status.reason == "ContainerStatusUnknown") {
+    if (one_of(status.reason, kLost)) {
         return ended(std::move(progress), Phase::failed, Reason::node_lost,
-                     "the node lost the container's state; its end was not observed (" + quoted(status) + ")");
+                     "the node lost the container, as when it restarts; its end was not observed (" + quoted(status) +
+                         "); create a new DebugRequest to go on");
     }
     const auto started = api::parse_timestamp(status.started_at);
     if (started && *started < seen.requested_at) {

@@ -89,6 +89,7 @@ TEST(Progress, EveryStateOfTheContainerHasItsPhaseAndReason) {
         {"cannot run", status_of(State::terminated, "ContainerCannotRun", 127), 10, Phase::failed,
          Reason::start_failed},
         {"lost", status_of(State::terminated, "ContainerStatusUnknown", 137), 10, Phase::failed, Reason::node_lost},
+        {"node rebooted", status_of(State::terminated, "Unknown", 255), 10, Phase::failed, Reason::node_lost},
     };
     for (const Row& row : rows) {
         const PodView pod = pod_with(row.status);
