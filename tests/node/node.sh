@@ -195,7 +195,8 @@ node_is_ready() {
 start_containerd() {
   start containerd containerd --config "$node/containerd.toml"
   containerd_pid=${pids[-1]}
-  wait_for 30 "containerd" ctr --address "$node/containerd.sock" version
+  # A kubelet that comes before the server is initialised gives up.
+  wait_for 60 "containerd" grep -q 'Start streaming server' "$work/containerd.err"
 }
 
 start_kubelet() {

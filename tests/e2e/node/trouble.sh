@@ -24,11 +24,10 @@ spec:
   runAs: {defaultUser: 65532}
   limits: {startDeadlineSeconds: 3}
 YAML
-for name in frozen restarted forgotten; do pod "$name" nginx:1.25; done
-pods_run frozen restarted forgotten
-ask restarted restarted "image: $tools"
-ask forgotten forgotten "image: $tools"
-runs restarted forgotten
+for name in frozen restarted forgotten rebooted; do pod "$name" nginx:1.25; done
+pods_run frozen restarted forgotten rebooted
+for name in restarted forgotten rebooted; do ask "$name" "$name" "image: $tools"; done
+runs restarted forgotten rebooted
 
 kill -STOP "$kubelet_pid"
 ask frozen frozen 'image: "registry.test/dotbalo/debug-tools:1.0"'
@@ -40,8 +39,8 @@ starts_late() { [ -n "$(of_container frozen state.running.startedAt)" ]; }
 wait_for 60 "the kubelet to start it later" starts_late
 echo "ok: it starts it when it is back, as the message warns"
 
-# A container runtime that is killed finds its containers when it is back; one that has lost a container lets the kubelet
-# start it anew, which is the same debug container once more.
+# A container runtime that is killed finds its containers when it is back. One whose processes are gone, as after a reboot,
+# has ended in a way that nobody saw. One that it knows no more is started anew by the kubelet.
 before=$(of_container forgotten state.running.startedAt)
 id=$(of_container forgotten containerID)
 id=${id#containerd://}
@@ -54,12 +53,17 @@ forgets() {
   in_runtime containers rm "$id"
 }
 wait_for 30 "the container to be gone" forgets
+mapfile -t ids < <(in_runtime containers ls -q 'labels."io.kubernetes.pod.name"==rebooted')
+mapfile -t lost < <(in_runtime tasks ls | grep -F "$(printf '%s\n' "${ids[@]}")" | awk '{print $2}')
+lost+=("$(ps -o ppid= -p "${lost[0]}" | tr -d ' ')") # the shim of them all
 kill -KILL "$containerd_pid"
+kill -KILL "${lost[@]}"
 wait "$containerd_pid" 2>/dev/null || true
 start_containerd
 start_kubelet
 wait_for 120 "the node to be ready again" node_is_ready
 
+ends "a session that its node lost is told of" rebooted '^Failed/NodeLost: .*its end was not observed'
 starts_again() { [[ $(of_container forgotten restartCount)$(of_container forgotten state) =~ ^1.*running ]]; }
 wait_for 60 "the lost container to start again" starts_again
 after=$(of_container forgotten state.running.startedAt)
