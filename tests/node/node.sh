@@ -193,6 +193,7 @@ node_is_ready() {
 }
 
 start_containerd() {
+  rm -f "$work/containerd.err" # of the one before
   start containerd containerd --config "$node/containerd.toml"
   containerd_pid=${pids[-1]}
   # A kubelet that comes before the server is initialised gives up.
