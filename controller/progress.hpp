@@ -39,8 +39,8 @@ struct Progress {
     std::optional<kube::Duration> check_after;  ///< When time alone changes the answer.
 };
 
-/// Reads a session's state off its Pod: the failure table of docs/operations.md. Pure. Never claims an end that was not
-/// observed.
+/// Reads a session's state off its Pod: the failure table of docs/troubleshooting.md. Pure. Never claims an end that
+/// was not observed.
 Progress assess(const Observation& observation);
 
 }  // namespace endoscope::controller
