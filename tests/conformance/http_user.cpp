@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kMaxBody = std::size_t{4} << 20;
 constexpr kube::Duration kAnswerTime = std::chrono::seconds(60);
-constexpr kube::Duration kSilence = std::chrono::seconds(4);
+constexpr kube::Duration kSilence = std::chrono::seconds(20);
 
 [[noreturn]] void no_answer(const kube::HttpRequest& request, const kube::Error& error) {
     throw std::runtime_error(request.method + " " + request.target + ": no answer: " + error.message);

@@ -32,7 +32,7 @@ class HttpUser {
         bool ended = false;
     };
     std::unique_ptr<Stream> open(const kube::HttpRequest& request);
-    /// The next lines: at most `count`; fewer when the stream ends or is silent for four seconds. The stream cannot be
+    /// The next lines: at most `count`; fewer when the stream ends or is silent for 20 seconds. The stream cannot be
     /// read further after a silence.
     std::vector<std::string> read_lines(Stream& stream, std::size_t count);
 

@@ -9,7 +9,7 @@ namespace endoscope::conformance {
 namespace {
 
 constexpr std::chrono::seconds kStartTime{90};
-constexpr std::chrono::seconds kStopTime{20};
+constexpr std::chrono::seconds kStopTime{60};
 constexpr const char* kUser = "alice";
 constexpr const char* kGroup = "developers";
 

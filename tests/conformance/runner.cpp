@@ -13,7 +13,7 @@ namespace endoscope::conformance {
 
 namespace {
 
-constexpr std::chrono::seconds kUntil{10};
+constexpr std::chrono::seconds kUntil{30};
 constexpr std::array<const char*, 4> kHeaders = {"Content-Type", "Warning", "Retry-After", "Allow"};
 constexpr std::array<const char*, 3> kReviewHeaders = {"Content-Type", "Accept", "User-Agent"};
 
