@@ -14,6 +14,7 @@ namespace {
 constexpr std::size_t kMaxIdleConnections = 25;
 constexpr std::size_t kMaxErrorBody = 64 * 1024;
 constexpr Duration kLongLimiterWait = std::chrono::seconds(1);
+constexpr std::string_view kJsonType = "application/json";
 constexpr std::string_view kNoResponse = "<error>";
 
 bool is_read(const ApiRequest& request) {
@@ -46,11 +47,11 @@ asio::awaitable<Error> read_error(HttpClientConnection& http, const HttpResponse
 }
 
 /// Something else than the API server answers HTML with 200.
-Result<void> require_json(const ApiRequest& request, const HttpResponse& head) {
+Result<void> require_accepted(const ApiRequest& request, const HttpResponse& head) {
     const std::string_view type = head.headers.get("Content-Type");
-    if (type.empty() || type.starts_with("application/json")) return {};
+    if (type.empty() || type.starts_with(request.accept)) return {};
     return fail(ErrorKind::malformed, name_of(request) + ": answered with " + log::escape(type.substr(0, 80)) +
-                                          " instead of application/json");
+                                          " instead of " + std::string(request.accept));
 }
 
 }  // namespace
@@ -125,7 +126,9 @@ HttpRequest Client::to_http(const ApiRequest& request, HttpHeaders headers) cons
         separator = '&';
     }
     http.headers.set("User-Agent", options_.user_agent);
-    http.headers.set("Accept", "application/json");
+    http.headers.set("Accept", request.accept == kJsonType
+                                   ? std::string(kJsonType)
+                                   : std::string(request.accept) + ", " + std::string(kJsonType));
     if (!request.body.empty()) {
         http.headers.set("Content-Type", request.content_type);
         http.body = request.body;
@@ -323,7 +326,7 @@ asio::awaitable<Result<void>> Client::stream(ApiRequest request, std::function<R
         const auto refusal = co_await read_answer(request, tried, stop);
         co_return std::unexpected(refusal.error());
     }
-    if (auto json = require_json(request, *tried.result); !json) co_return json;
+    if (auto accepted = require_accepted(request, *tried.result); !accepted) co_return accepted;
     auto& http = tried.connection->http;
     const std::stop_callback on_stop(stop, [&] { http.close(); });
     std::string piece;
@@ -357,7 +360,9 @@ asio::awaitable<Result<std::unique_ptr<WatchStream>>> Client::watch(ApiRequest r
         if (!refusal) co_return std::unexpected(std::move(refusal.error()));
         co_return fail(ErrorKind::malformed, name_of(request) + ": a watch was answered with another success than 200");
     }
-    if (auto json = require_json(request, *tried.result); !json) co_return std::unexpected(std::move(json.error()));
+    if (auto accepted = require_accepted(request, *tried.result); !accepted) {
+        co_return std::unexpected(std::move(accepted.error()));
+    }
     auto http = std::make_unique<HttpClientConnection>(std::move(tried.connection->http));
     co_return std::make_unique<WatchStream>(std::move(http), clock_, limit);
 }

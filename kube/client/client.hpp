@@ -41,6 +41,8 @@ struct ApiRequest {
     Query query;
     std::string body;
     std::string content_type = "application/json";
+    /// The media type of a success; `stream` and `watch` take no other. Refusals are JSON in any case.
+    std::string_view accept = "application/json";
     /// The write may be sent twice without a second effect, so it is retried after a broken connection. GETs always
     /// are.
     bool idempotent = false;
@@ -122,8 +124,8 @@ class Client {
     /// every point. Every attempt passes the rate limit.
     boost::asio::awaitable<Result<std::string>> call(ApiRequest request, std::stop_token stop = {});
 
-    /// GET of a list whose body is handed over piece by piece (see `ListSplitter`). Never retried here. The request's
-    /// timeout bounds the head and then the wait for each piece.
+    /// GET whose body is handed over piece by piece: of a list (see `ListSplitter`) or a log. Never retried here. The
+    /// request's timeout bounds the head and then the wait for each piece. An error of the sink ends the call.
     boost::asio::awaitable<Result<void>> stream(ApiRequest request, std::function<Result<void>(std::string_view)> sink,
                                                 std::stop_token stop = {});
 

@@ -75,6 +75,20 @@ bool is_token(std::string_view name) {
     });
 }
 
+Result<void> check(const HttpRequest& request) {
+    if (!is_token(request.method)) return fail(ErrorKind::bad_request, "HTTP method is not a token");
+    if (request.target.empty() || request.target.find_first_of(" \t") != std::string::npos ||
+        !is_clean(request.target)) {
+        return fail(ErrorKind::bad_request, "HTTP request target is empty or not percent-encoded");
+    }
+    for (const auto& [name, value] : request.headers.fields()) {
+        if (is_token(name) && is_clean(value)) continue;
+        return fail(ErrorKind::bad_request,
+                    "HTTP header " + (is_token(name) ? name : "name") + " holds a character that is not allowed there");
+    }
+    return {};
+}
+
 bool lists_token(std::string_view value, std::string_view token) {
     while (!value.empty()) {
         const auto comma = value.find(',');

@@ -14,22 +14,14 @@ constexpr std::size_t kReadSize = 16 * 1024;
 constexpr std::size_t kMaxHead = 256 * 1024;
 constexpr int kMaxInterimResponses = 16;
 
-/// The request's bytes, or what makes it unsendable. Header values never appear in the error: they may be secret.
+/// The request's bytes, or what makes it unsendable.
 Result<std::string> serialize(const HttpRequest& request, std::string_view host) {
-    if (!wire::is_token(request.method)) return fail(ErrorKind::bad_request, "HTTP method is not a token");
-    if (request.target.empty() || request.target.find_first_of(" \t") != std::string::npos ||
-        !wire::is_clean(request.target)) {
-        return fail(ErrorKind::bad_request, "HTTP request target is empty or not percent-encoded");
-    }
+    if (auto sendable = wire::check(request); !sendable) return std::unexpected(std::move(sendable.error()));
     std::string out;
     out.reserve(512 + request.body.size());
     out.append(request.method).append(" ").append(request.target).append(" HTTP/1.1\r\n");
     if (request.headers.get("Host").empty()) wire::append_header(out, "Host", host);
     for (const auto& [name, value] : request.headers.fields()) {
-        if (!wire::is_token(name) || !wire::is_clean(value)) {
-            return fail(ErrorKind::bad_request, "HTTP header " + (wire::is_token(name) ? name : "name") +
-                                                    " holds a character that is not allowed there");
-        }
         if (wire::equals_ignoring_case(name, "Content-Length")) continue;
         wire::append_header(out, name, value);
     }

@@ -20,6 +20,8 @@ bool equals_ignoring_case(std::string_view a, std::string_view b);
 /// Whether `value` can stand in a header or a start line without forging another one.
 bool is_clean(std::string_view value);
 bool is_token(std::string_view name);
+/// What makes a request unsendable, if anything. Header values never appear in the error: they may be secret.
+Result<void> check(const HttpRequest& request);
 /// Whether the comma-separated list `value` has `token`, ignoring case.
 bool lists_token(std::string_view value, std::string_view token);
 void append_header(std::string& out, std::string_view name, std::string_view value);
