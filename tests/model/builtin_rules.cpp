@@ -178,6 +178,34 @@ FieldErrors validate_binding(const Json& binding) {
     return errors;
 }
 
+FieldErrors validate_budget(const Json& budget) {
+    FieldErrors errors;
+    const Json* least = find_at(budget, {"spec", "minAvailable"});
+    const Json* most = find_at(budget, {"spec", "maxUnavailable"});
+    if (least != nullptr && most != nullptr) {
+        errors.push_back(
+            invalid_field("spec", budget.at("spec").dump(), "minAvailable and maxUnavailable cannot be both set"));
+    }
+    for (const char* key : {"minAvailable", "maxUnavailable"}) {
+        const Json* value = find_at(budget, {"spec", key});
+        if (value == nullptr || !value->is_number() || value->get<long long>() >= 0) continue;
+        errors.push_back(
+            invalid_field(std::string("spec.") + key, value->dump(), "must be greater than or equal to 0"));
+    }
+    const std::string policy = string_at(budget, {"spec", "unhealthyPodEvictionPolicy"});
+    if (!policy.empty() && policy != "AlwaysAllow" && policy != "IfHealthyBudget") {
+        errors.push_back(
+            unsupported_field("spec.unhealthyPodEvictionPolicy", quote(policy), {"AlwaysAllow", "IfHealthyBudget"}));
+    }
+    for (const char* key : {"disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"}) {
+        const Json* value = find_at(budget, {"status", key});
+        if (value == nullptr || !value->is_number() || value->get<long long>() >= 0) continue;
+        errors.push_back(
+            invalid_field(std::string("status.") + key, value->dump(), "must be greater than or equal to 0"));
+    }
+    return errors;
+}
+
 }  // namespace
 
 void default_builtin(const std::string& kind, Json& object) {
@@ -209,6 +237,11 @@ void default_builtin(const std::string& kind, Json& object) {
         for (const char* key : {"firstTimestamp", "lastTimestamp", "eventTime"}) {
             if (!object.contains(key)) object[key] = nullptr;
         }
+    } else if (kind == "PodDisruptionBudget") {
+        Json& status = object_at(object, "status");
+        for (const char* key : {"disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"}) {
+            set_default(status, key, 0);
+        }
     } else if (kind == "Lease") {
         set_default(object, "spec", Json::object());
     } else if (kind == "Namespace") {
@@ -218,6 +251,10 @@ void default_builtin(const std::string& kind, Json& object) {
 }
 
 void prepare_builtin_create(const std::string& kind, Json& object) {
+    if (kind == "PodDisruptionBudget") {
+        object.erase("status");
+        default_builtin(kind, object);
+    }
     if (kind != "Namespace") return;
     object["spec"] = {{"finalizers", Json::array({"kubernetes"})}};
     object["status"] = {{"phase", "Active"}};
@@ -226,6 +263,7 @@ void prepare_builtin_create(const std::string& kind, Json& object) {
 FieldErrors validate_builtin(const std::string& kind, const Json& object) {
     if (is_hook_configuration(kind)) return validate_hooks(object);
     if (kind == "Event") return validate_event(object, false);
+    if (kind == "PodDisruptionBudget") return validate_budget(object);
     if (kind == "Role" || kind == "ClusterRole") return validate_rules(object, kind == "ClusterRole");
     if (kind == "RoleBinding" || kind == "ClusterRoleBinding") return validate_binding(object);
     if (kind == "Secret" || kind == "ConfigMap") return validate_data(kind, object);

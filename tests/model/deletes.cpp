@@ -37,6 +37,14 @@ long long pod_grace(const Json& pod, const std::optional<long long>& wanted) {
 
 }  // namespace
 
+void Writes::read_delete_options(const Json& body, DeleteOptions& options) {
+    options.uid = string_at(body, {"preconditions", "uid"});
+    options.resource_version = string_at(body, {"preconditions", "resourceVersion"});
+    const Json* grace = find_at(body, {"gracePeriodSeconds"});
+    if (grace != nullptr && grace->is_number_integer()) options.grace = grace->get<long long>();
+    if (options.grace && *options.grace < 0) options.grace = 1;
+}
+
 Outcome<Writes::DeleteOptions> Writes::parse_delete_options(const Request& request) const {
     DeleteOptions out;
     out.dry_run = request.dry_run();
@@ -47,10 +55,7 @@ Outcome<Writes::DeleteOptions> Writes::parse_delete_options(const Request& reque
         auto body = parse_body(request);
         if (!body) return std::unexpected(body.error());
         if (!body->is_object()) return std::unexpected(bad_request("DeleteOptions must be a JSON object"));
-        out.uid = string_at(*body, {"preconditions", "uid"});
-        out.resource_version = string_at(*body, {"preconditions", "resourceVersion"});
-        const Json* grace = find_at(*body, {"gracePeriodSeconds"});
-        if (grace != nullptr && grace->is_number_integer()) out.grace = grace->get<long long>();
+        read_delete_options(*body, out);
         policy = string_at(*body, {"propagationPolicy"});
         orphan = find_at(*body, {"orphanDependents"}) != nullptr;
         for (const std::string& stage : strings_at(*body, {"dryRun"})) {
@@ -78,52 +83,41 @@ Outcome<Writes::DeleteOptions> Writes::parse_delete_options(const Request& reque
     return out;
 }
 
+std::optional<ApiError> Writes::precondition_problem(const ResourceInfo& info, const Json& existing,
+                                                     const DeleteOptions& options) {
+    const auto precondition = [&](const char* what, const std::string& wanted,
+                                  const char* key) -> std::optional<ApiError> {
+        const std::string current = string_at(existing, {"metadata", key});
+        if (wanted.empty() || wanted == current) return std::nullopt;
+        const std::string hint = std::string(what) == "UID" ? "The object might have been deleted and then recreated"
+                                                            : "The object might have been modified";
+        return conflict(info.group, info.kind, string_at(existing, {"metadata", "name"}),
+                        std::string("the ") + what + " in the precondition (" + wanted + ") does not match the " +
+                            what + " in record (" + current + "). " + hint);
+    };
+    if (auto problem = precondition("UID", options.uid, "uid")) return problem;
+    return precondition("ResourceVersion", options.resource_version, "resourceVersion");
+}
+
 Outcome<Json> Writes::commit_removal(const Request& request, const Object& existing, const DeleteOptions& options) {
     const ResourceInfo& info = *request.resource;
     const std::string name = string_at(*existing, {"metadata", "name"});
     const std::string ns = info.namespaced ? string_at(*existing, {"metadata", "namespace"}) : "";
-    const auto precondition = [&](const char* what, const std::string& wanted,
-                                  const char* key) -> std::optional<ApiError> {
-        const std::string current = string_at(*existing, {"metadata", key});
-        if (wanted.empty() || wanted == current) return std::nullopt;
-        const std::string hint = std::string(what) == "UID" ? "The object might have been deleted and then recreated"
-                                                            : "The object might have been modified";
-        return conflict(info.group, info.kind, name,
-                        std::string("the ") + what + " in the precondition (" + wanted + ") does not match the " +
-                            what + " in record (" + current + "). " + hint);
-    };
-    if (auto problem = precondition("UID", options.uid, "uid")) return std::unexpected(*problem);
-    if (auto problem = precondition("ResourceVersion", options.resource_version, "resourceVersion")) {
-        return std::unexpected(*problem);
-    }
+    if (auto problem = precondition_problem(info, *existing, options)) return std::unexpected(*problem);
     const bool dry_run = options.dry_run;
     const bool pod = info.kind == "Pod" && !info.custom;
     const bool space = info.kind == "Namespace" && !info.custom;
     const long long grace = pod ? pod_grace(*existing, options.grace) : 0;
     const bool finalized = !array_at(*existing, {"metadata", "finalizers"}).empty();
-    if (grace == 0 && !finalized && !space) {
-        Json last = to_view(info, *existing);
-        if (!dry_run) {
-            const Object removed = cluster_.storage.remove(info.storage, ns, name);
-            if (removed) last["metadata"]["resourceVersion"] = string_at(*removed, {"metadata", "resourceVersion"});
-            cluster_.finish_namespace(ns);
-        }
-        if (!returns_object(info)) return success(info, *existing);
-        if (!pod) return last;
-        set_default(last["metadata"], "deletionTimestamp", cluster_.now());
-        last["metadata"]["deletionGracePeriodSeconds"] = 0;
-        const Json* generation = find_at(last, {"metadata", "generation"});
-        if (pod && generation != nullptr && string_at(*existing, {"metadata", "deletionTimestamp"}).empty()) {
-            last["metadata"]["generation"] = generation->get<long long>() + 1;
-        }
-        return last;
-    }
+    const bool at_once = grace == 0 && !finalized && !space;
     Json marked = *existing;
     Json& meta = marked["metadata"];
     const bool terminating = !string_at(meta, {"deletionTimestamp"}).empty();
     const Json* left = find_at(meta, {"deletionGracePeriodSeconds"});
     const bool shorter = pod && left != nullptr && left->is_number_integer() && grace < left->get<long long>();
-    if (!terminating || shorter) {
+    // A Pod that goes at once is marked like any other before: watchers see both.
+    const bool marks = (!at_once || pod) && (!terminating || shorter);
+    if (marks) {
         meta["deletionTimestamp"] = format_time(cluster_.clock.now() + std::chrono::seconds(grace));
         if (!space) meta["deletionGracePeriodSeconds"] = grace;
         const Json* generation = find_at(meta, {"generation"});
@@ -131,12 +125,15 @@ Outcome<Json> Writes::commit_removal(const Request& request, const Object& exist
             meta["generation"] = generation->get<long long>() + 1;
         }
         if (space) marked["status"]["phase"] = "Terminating";
-        if (!dry_run) {
-            const Object put = cluster_.storage.put(info.storage, ns, name, std::move(marked));
-            if (space) cluster_.finish_namespace(name);
-            return to_view(info, *put);
-        }
+        if (!dry_run) marked = *cluster_.storage.put(info.storage, ns, name, std::move(marked));
+        if (!dry_run && space) cluster_.finish_namespace(name);
     }
+    if (at_once && !dry_run) {
+        const Object removed = cluster_.storage.remove(info.storage, ns, name);
+        if (removed) marked["metadata"]["resourceVersion"] = string_at(*removed, {"metadata", "resourceVersion"});
+        cluster_.finish_namespace(ns);
+    }
+    if (at_once && !returns_object(info)) return success(info, *existing);
     return to_view(info, marked);
 }
 

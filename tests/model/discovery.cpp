@@ -25,14 +25,21 @@ Json resource_json(const ResourceInfo& info) {
 }
 
 Json subresource_json(const ResourceInfo& info, const std::string& name) {
-    const bool binding = name == "binding";
-    const std::vector<std::string> verbs =
-        binding ? std::vector<std::string>{"create"} : std::vector<std::string>{"get", "patch", "update"};
-    return {{"name", info.resource + "/" + name},
-            {"singularName", ""},
-            {"namespaced", info.namespaced},
-            {"kind", binding ? "Binding" : info.kind},
-            {"verbs", verbs}};
+    std::vector<std::string> verbs = {"get", "patch", "update"};
+    if (name == "log") verbs = {"get"};
+    if (name == "binding" || name == "eviction") verbs = {"create"};
+    Json out = {{"name", info.resource + "/" + name},
+                {"singularName", ""},
+                {"namespaced", info.namespaced},
+                {"kind", name == "binding"    ? "Binding"
+                         : name == "eviction" ? "Eviction"
+                                              : info.kind},
+                {"verbs", verbs}};
+    if (name == "eviction") {
+        out["group"] = "policy";
+        out["version"] = "v1";
+    }
+    return out;
 }
 
 Json resource_list(const Registry& registry, const std::string& group, const std::string& version) {

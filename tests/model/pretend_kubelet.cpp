@@ -144,6 +144,11 @@ Json PretendKubelet::running_or_ended(const Json& pod, const Json& container, bo
         ended["startedAt"] = "1970-01-01T00:00:00Z";
         return {{"terminated", std::move(ended)}};
     }
+    if (seen.killed) {
+        ended["exitCode"] = 137;
+        ended["reason"] = "Error";
+        return {{"terminated", std::move(ended)}};
+    }
     if (fate->after) {
         const kube::Duration left = *fate->after - (now - *seen.started);
         if (left <= kube::Duration::zero()) return {{"terminated", std::move(ended)}};
@@ -159,7 +164,7 @@ Json PretendKubelet::container_status(const Json& pod, const Json& container, bo
     const std::string image = string_at(container, {"image"});
     const Json* before = status_named(pod, ephemeral ? "ephemeralContainerStatuses" : "containerStatuses", name);
     if (before != nullptr && find_at(*before, {"state", "terminated"}) != nullptr) return *before;
-    Seen& seen = seen_[uid].try_emplace(name, Seen{now, std::nullopt, false}).first->second;
+    Seen& seen = seen_[uid].try_emplace(name, Seen{.first = now, .started = std::nullopt}).first->second;
     Json out = {{"name", name},    {"image", image},    {"imageID", ""},
                 {"ready", false},  {"restartCount", 0}, {"lastState", Json::object()},
                 {"started", false}};
@@ -208,6 +213,13 @@ Json PretendKubelet::container_status(const Json& pod, const Json& container, bo
     return out;
 }
 
+void PretendKubelet::kill(const std::string& uid, const std::string& container) {
+    const auto pod = seen_.find(uid);
+    if (pod == seen_.end()) return;
+    const auto found = pod->second.find(container);
+    if (found != pod->second.end() && found->second.started) found->second.killed = true;
+}
+
 KubeletStep PretendKubelet::step(const Json& pod, kube::WallTime now) {
     KubeletStep out;
     const std::string uid = string_at(pod, {"metadata", "uid"});
@@ -221,7 +233,7 @@ KubeletStep PretendKubelet::step(const Json& pod, kube::WallTime now) {
     }
     if (!string_at(pod, {"metadata", "deletionTimestamp"}).empty()) {
         const kube::WallTime first =
-            seen_[uid].try_emplace(" deleted", Seen{now, std::nullopt, false}).first->second.first;
+            seen_[uid].try_emplace(" deleted", Seen{.first = now, .started = std::nullopt}).first->second.first;
         const kube::Duration since = now - first;
         out.remove = since >= settings_.stop_delay;
         if (!out.remove) out.check_again = settings_.stop_delay - since;

@@ -36,6 +36,8 @@ class PretendKubelet {
 
     KubeletStep step(const Json& pod, kube::WallTime now);
     void forget(const std::string& uid);
+    /// Somebody kills the main process of a container that runs; the next step reports exit code 137.
+    void kill(const std::string& uid, const std::string& container);
     const KubeletSettings& settings() const { return settings_; }
 
   private:
@@ -43,6 +45,7 @@ class PretendKubelet {
         kube::WallTime first;
         std::optional<kube::WallTime> started;
         bool pulled_once = false;
+        bool killed = false;
     };
     Json container_status(const Json& pod, const Json& container, bool ephemeral, kube::WallTime now,
                           std::optional<kube::Duration>& again);

@@ -26,12 +26,12 @@ struct Request {
     bool dry_run() const { return !query.all("dryRun").empty(); }
 };
 
-/// What is sent back: JSON, or `text` as it is.
+/// What is sent back: JSON or, where that is null, `text` as it is.
 struct Reply {
     int code = 200;
     Json body;
     std::string text;
-    std::string content_type = "application/json";
+    std::string content_type = "application/json";  ///< Empty: none.
 };
 
 inline Reply reply(int code, Json body) {

@@ -52,6 +52,9 @@ const std::map<std::string, std::string, std::less<>>& merge_keys(std::string_vi
         Keys ns = kMeta;
         ns["status.conditions"] = "type";
         kinds["Namespace"] = std::move(ns);
+        Keys budget = kMeta;
+        budget["status.conditions"] = "type";
+        kinds["PodDisruptionBudget"] = std::move(budget);
         Keys hooks = kMeta;
         hooks["webhooks"] = "name";
         kinds["ValidatingWebhookConfiguration"] = hooks;

@@ -8,14 +8,15 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 namespace model {
 
 namespace {
 
 bool has_generation(const ResourceInfo& info) {
-    static constexpr std::array kKinds = {"Pod", "CustomResourceDefinition", "MutatingWebhookConfiguration",
-                                          "ValidatingWebhookConfiguration"};
+    static constexpr std::array kKinds = {"Pod", "PodDisruptionBudget", "CustomResourceDefinition",
+                                          "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"};
     return info.custom || std::ranges::find(kKinds, info.kind) != kKinds.end();
 }
 
@@ -104,14 +105,15 @@ FieldErrors validate_metadata_update(const Json& object, const Json& before) {
     }
     if (!string_at(before, {"metadata", "deletionTimestamp"}).empty()) {
         const auto old = strings_at(before, {"metadata", "finalizers"});
+        std::set<std::string> added;
         for (const std::string& finalizer : strings_at(object, {"metadata", "finalizers"})) {
-            if (!contains(old, finalizer)) {
-                errors.push_back(
-                    forbidden_field("metadata.finalizers",
-                                    "no new finalizers can be added if the object is being deleted, found new "
-                                    "finalizers []string{" +
-                                        quote(finalizer) + "}"));
-            }
+            if (!contains(old, finalizer)) added.insert(quote(finalizer));
+        }
+        if (!added.empty()) {
+            errors.push_back(forbidden_field("metadata.finalizers",
+                                             "no new finalizers can be added if the object is being deleted, found new "
+                                             "finalizers []string{" +
+                                                 join({added.begin(), added.end()}, ", ") + "}"));
         }
     }
     return errors;

@@ -1,5 +1,6 @@
 #include "tests/model/table_cells.hpp"
 
+#include "tests/model/selector.hpp"
 #include "tests/model/table.hpp"
 
 namespace model {
@@ -111,6 +112,13 @@ std::vector<Definition> definitions(const std::string& kind) {
     if (kind == "Node") return {name, {"Status", "string", 0}, age_column};
     if (kind == "Secret") return {name, {"Type", "string", 0}, {"Data", "string", 0}, age_column};
     if (kind == "ConfigMap") return {name, {"Data", "string", 0}, age_column};
+    if (kind == "PodDisruptionBudget") {
+        return {name,
+                {"Min Available", "string", 0},
+                {"Max Unavailable", "string", 0},
+                {"Allowed Disruptions", "integer", 0},
+                age_column};
+    }
     if (kind == "Lease") return {name, {"Holder", "string", 0}, age_column};
     if (kind == "CustomResourceDefinition" || kind == "Role" || kind == "ClusterRole") {
         return {name, {"Created At", "date", 0}};
@@ -164,6 +172,13 @@ Json builtin_cells(const ResourceInfo& info, const Json& object, kube::WallTime 
         cells.push_back(std::to_string(size("data")));
     } else if (info.kind == "ConfigMap") {
         cells.push_back(size("data") + size("binaryData"));
+    } else if (info.kind == "PodDisruptionBudget") {
+        for (const char* key : {"minAvailable", "maxUnavailable"}) {
+            const std::string text = field_text(object, std::string("spec.") + key);
+            cells.push_back(text.empty() ? "N/A" : text);
+        }
+        const Json* allowed = find_at(object, {"status", "disruptionsAllowed"});
+        cells.push_back(allowed != nullptr ? *allowed : Json(0));
     } else if (info.kind == "Lease") {
         cells.push_back(string_at(object, {"spec", "holderIdentity"}));
     } else if (info.kind == "RoleBinding" || info.kind == "ClusterRoleBinding") {

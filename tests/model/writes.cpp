@@ -22,7 +22,7 @@ std::string error_group(const ResourceInfo& info) {
 /// Whether a PUT may leave out the resourceVersion (AllowUnconditionalUpdate of the registry's strategies).
 bool allows_unconditional_update(const ResourceInfo& info) {
     return !info.custom && info.group != "coordination.k8s.io" && info.group != "admissionregistration.k8s.io" &&
-           info.group != "apiextensions.k8s.io";
+           info.group != "apiextensions.k8s.io" && info.group != "policy";
 }
 
 /// Equal but for what a write always touches.
@@ -61,7 +61,8 @@ Outcome<Json> Writes::parse_body(const Request& request) const {
     return decode_body(request.content_type, request.body);
 }
 
-std::optional<ApiError> Writes::report_unknown(Request& request, const std::vector<std::string>& unknown) const {
+std::optional<ApiError> Writes::report_unknown(Request& request, const ResourceInfo& info,
+                                               const std::vector<std::string>& unknown) const {
     const std::string mode = request.query.get("fieldValidation");
     if (!mode.empty() && mode != "Ignore" && mode != "Warn" && mode != "Strict") {
         return invalid("meta.k8s.io", "CreateOptions", "",
@@ -71,7 +72,6 @@ std::optional<ApiError> Writes::report_unknown(Request& request, const std::vect
     std::vector<std::string> texts;
     for (const std::string& field : unknown) texts.push_back("unknown field " + quote(field));
     if (mode == "Strict") {
-        const ResourceInfo& info = *request.resource;
         return bad_request(info.kind + " in version " + quote(info.version) + " cannot be handled as a " + info.kind +
                            ": strict decoding error: " + join(texts, ", "));
     }
@@ -101,7 +101,7 @@ asio::awaitable<Outcome<Reply>> Writes::create(Request& request) {
     std::vector<std::string> unknown;
     auto decoded = decode_object(info, std::move(*body), unknown);
     if (!decoded) co_return std::unexpected(decoded.error());
-    if (const auto problem = report_unknown(request, unknown)) co_return std::unexpected(*problem);
+    if (const auto problem = report_unknown(request, info, unknown)) co_return std::unexpected(*problem);
     Json object = std::move(*decoded);
     Json& meta = object_at(object, "metadata");
     const std::string body_ns = string_at(meta, {"namespace"});
@@ -163,10 +163,15 @@ asio::awaitable<Outcome<Reply>> Writes::create(Request& request) {
     auto valid = co_await admission_.validate(admitted, request.warnings);
     if (!valid) co_return std::unexpected(valid.error());
     // Checked last, as storage does it; a webhook's await may have let somebody else create it meanwhile.
-    if (cluster_.storage.get(info.storage, request.ns, name)) {
-        co_return std::unexpected(already_exists(info.group, info.resource, name));
+    if (const Object existing = cluster_.storage.get(info.storage, request.ns, name)) {
+        ApiError error = already_exists(info.group, info.resource, name);
+        if (!string_at(*existing, {"metadata", "deletionTimestamp"}).empty())
+            error.message = "object is being deleted: " + error.message;
+        co_return std::unexpected(std::move(error));
     }
     if (const auto problem = namespace_problem(request)) co_return std::unexpected(*problem);
+    // What is read from storage has the defaults, also of the status that a creation cannot bring.
+    if (info.custom) set_defaults(info, stored);
     if (request.dry_run()) co_return reply(201, to_view(info, stored));
     const Object put = cluster_.storage.put(info.storage, request.ns, name, std::move(stored));
     co_return reply(201, to_view(info, *put));
@@ -247,7 +252,7 @@ asio::awaitable<Outcome<Reply>> Writes::update(Request& request) {
     std::vector<std::string> unknown;
     auto decoded = decode_object(info, std::move(*body), unknown);
     if (!decoded) co_return std::unexpected(decoded.error());
-    if (const auto problem = report_unknown(request, unknown)) co_return std::unexpected(*problem);
+    if (const auto problem = report_unknown(request, info, unknown)) co_return std::unexpected(*problem);
     const std::string name = string_at(*decoded, {"metadata", "name"});
     if (name != request.info.name) {
         co_return std::unexpected(bad_request("the name of the object (" + (name.empty() ? "<empty>" : name) +
@@ -301,7 +306,7 @@ Outcome<Json> Writes::decode_patch_result(Request& request, Json patched, const 
                     {invalid_field("patch", quote(shown),
                                    end == std::string::npos ? message : message.substr(end + prefix.size()))}));
     }
-    if (auto problem = report_unknown(request, unknown)) {
+    if (auto problem = report_unknown(request, *request.resource, unknown)) {
         if (request.query.get("fieldValidation") != "Strict" || unknown.empty()) return std::unexpected(*problem);
         // Upstream knows neither kind nor name at this point.
         return std::unexpected(invalid(

@@ -141,8 +141,8 @@ asio::awaitable<void> refusals() {
     ManualClock clock;
     ApiServer api(co_await asio::this_coro::executor, clock);
     co_await ask(api, "POST", kPods, pod("p"));
-    auto log = co_await ask(api, "GET", kPods + "/p/log");
-    EXPECT_EQ(log.code, 501);
+    auto attach = co_await ask(api, "GET", kPods + "/p/attach");
+    EXPECT_EQ(attach.code, 501);
     auto nothing = co_await ask(api, "GET", "/apis/nope/v1/x");
     EXPECT_EQ(nothing.code, 404);
     EXPECT_EQ(nothing.http.body, "404 page not found\n");
