@@ -154,6 +154,7 @@ std::expected<DebugRequest, FieldError> parse_debug_request(const json& object) 
     request.generation = metadata.integer("generation").value_or(0);
     request.creation_timestamp = metadata.text("creationTimestamp");
     request.deletion_timestamp = metadata.optional_text("deletionTimestamp");
+    request.finalizers = metadata.texts("finalizers");
     request.spec = read_spec(reader.object("spec"));
     if (error) return std::unexpected(*std::move(error));
     if (const auto status = object.find("status"); status != object.end()) request.status = parse_status(*status);
@@ -198,6 +199,7 @@ json to_json(const DebugRequest& request) {
     if (request.generation != 0) metadata["generation"] = request.generation;
     if (!request.creation_timestamp.empty()) metadata["creationTimestamp"] = request.creation_timestamp;
     if (request.deletion_timestamp) metadata["deletionTimestamp"] = *request.deletion_timestamp;
+    if (!request.finalizers.empty()) metadata["finalizers"] = request.finalizers;
     return {{"apiVersion", kApiVersion},
             {"kind", "DebugRequest"},
             {"metadata", std::move(metadata)},

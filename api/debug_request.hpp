@@ -44,6 +44,9 @@ inline constexpr std::size_t kMessage = 1024;  ///< `status.message`, bytes.
 /// The environment variable that every container of ours carries: "<namespace>/<name>" of its request.
 inline constexpr std::string_view kRequestEnv = "ENDOSCOPE_REQUEST";
 
+/// The finalizer of a request whose session has to be ended before the request may go.
+inline constexpr std::string_view kFinalizer = "endoscope.dev/session";
+
 enum class Mode : std::uint8_t { interactive, command };
 enum class PullPolicy : std::uint8_t { always, if_not_present };
 
@@ -174,6 +177,7 @@ struct DebugRequest {
     std::int64_t generation = 0;
     std::string creation_timestamp;                 ///< RFC 3339; empty before the object is stored.
     std::optional<std::string> deletion_timestamp;  ///< RFC 3339.
+    std::vector<std::string> finalizers;            ///< Everybody's, in order.
     DebugRequestSpec spec;
     DebugRequestStatus status;
 

@@ -34,4 +34,29 @@ bool LabelSelector::matches(const Labels& labels) const {
     return equal && std::ranges::all_of(match_expressions, [&](const auto& r) { return holds(r, labels); });
 }
 
+std::string to_string(const LabelSelector& selector) {
+    std::string text;
+    const auto add = [&text](const std::string& requirement) { text += (text.empty() ? "" : ",") + requirement; };
+    for (const auto& [key, value] : selector.match_labels) add(key + "=" + value);
+    for (const LabelSelector::Requirement& requirement : selector.match_expressions) {
+        std::string values;
+        for (const std::string& value : requirement.values) values += (values.empty() ? "" : ",") + value;
+        switch (requirement.op) {
+            case LabelSelector::Operator::in:
+                add(requirement.key + " in (" + values + ")");
+                break;
+            case LabelSelector::Operator::not_in:
+                add(requirement.key + " notin (" + values + ")");
+                break;
+            case LabelSelector::Operator::exists:
+                add(requirement.key);
+                break;
+            case LabelSelector::Operator::does_not_exist:
+                add("!" + requirement.key);
+                break;
+        }
+    }
+    return text;
+}
+
 }  // namespace endoscope::api

@@ -32,4 +32,8 @@ struct LabelSelector {
     bool operator==(const LabelSelector&) const = default;
 };
 
+/// The selector as the query parameter `labelSelector` takes it, e.g. "app=web,tier in (a,b),!old". Empty for one that
+/// requires nothing.
+std::string to_string(const LabelSelector& selector);
+
 }  // namespace endoscope::api

@@ -51,6 +51,17 @@ bool is_control(const Character& character) {
     return character.size == 0 || c < 0x20 || (c >= 0x7F && c <= 0x9F) || c == 0x2028 || c == 0x2029;
 }
 
+/// Bidi_Control of Unicode, and BOM: not seen, but they change how the text around them looks.
+bool is_hidden(std::uint32_t c) {
+    return c == 0x061C || c == 0x200E || c == 0x200F || (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069) ||
+           c == 0xFEFF;
+}
+
+void append_hex(std::string& text, std::string_view prefix, std::uint32_t value, unsigned digits) {
+    text += prefix;
+    while (digits-- > 0) text += "0123456789abcdef"[(value >> (4 * digits)) & 15U];
+}
+
 }  // namespace
 
 bool is_dns_label(std::string_view text) {
@@ -110,6 +121,25 @@ std::string printable(std::string_view text) {
             result += '?';
         } else {
             result += text.substr(0, character.size);
+        }
+        text.remove_prefix(std::max<std::size_t>(character.size, 1));
+    }
+    return result;
+}
+
+std::string visible(std::string_view text) {
+    std::string result;
+    result.reserve(text.size());
+    while (!text.empty()) {
+        if (text.starts_with("\r\n")) text.remove_prefix(1);
+        const Character character = decode(text);
+        const char first = text.front();
+        if (first == '\n' || first == '\t' || (!is_control(character) && !is_hidden(character.code_point))) {
+            result += text.substr(0, character.size);
+        } else if (character.size <= 1) {
+            append_hex(result, "\\x", static_cast<unsigned char>(first), 2);
+        } else {
+            append_hex(result, "\\u", character.code_point, 4);
         }
         text.remove_prefix(std::max<std::size_t>(character.size, 1));
     }

@@ -32,6 +32,11 @@ std::size_t character_count(std::string_view text);
 /// The text with everything `has_control_characters` speaks of replaced by `?`, for messages that quote input.
 std::string printable(std::string_view text);
 
+/// Text of many lines that says nothing else on a terminal than when it is read as JSON: line feed and tab stay, CR LF
+/// becomes a line feed. What `has_control_characters` speaks of besides, BOM and the characters that change the
+/// direction of text are written out: bytes and ASCII as `\xNN`, others as `\uNNNN`.
+std::string visible(std::string_view text);
+
 /// The text cut to at most `limit` bytes, at the beginning of a character, with "..." in place of what was cut off.
 std::string truncated(std::string text, std::size_t limit);
 

@@ -78,7 +78,45 @@ AdmissionResponse stamp(const AdmissionContext& context, const AdmissionRequest&
     return response;
 }
 
+/// The spec without what the mutating step writes.
+nlohmann::json authored_spec(const nlohmann::json& object) {
+    nlohmann::json spec = object.value("spec", nlohmann::json::object());
+    if (spec.is_object()) spec.erase("requester");
+    return spec;
+}
+
+/// A name like that one, for the request that is to follow it: "web" and "inc-4711" make "web-2" and "inc-4711-2", and
+/// that one "inc-4711-3".
+std::string next_name(std::string name) {
+    constexpr std::size_t kLongestName = 253;
+    int number = 2;
+    const std::size_t dash = name.rfind('-');
+    const std::string_view tail = dash == std::string::npos ? "" : std::string_view(name).substr(dash + 1);
+    // At most two digits: more are a ticket or a date.
+    const bool is_counted = !tail.empty() && tail.size() <= 2 && tail.front() != '0' &&
+                            std::ranges::all_of(tail, [](char c) { return c >= '0' && c <= '9'; });
+    if (is_counted) {
+        number = std::stoi(std::string(tail)) + 1;
+        name.resize(dash);
+    }
+    const std::string suffix = "-" + std::to_string(number);
+    if (name.size() + suffix.size() > kLongestName) name.resize(kLongestName - suffix.size());
+    while (name.ends_with('-') || name.ends_with('.')) name.pop_back();
+    return name + suffix;
+}
+
+/// The CRD has this rule as well. It comes after this step, cannot name the request (messageExpression takes Kubernetes
+/// 1.27), and holds where the webhook does not run.
+AdmissionResponse immutable(const AdmissionRequest& request) {
+    AdmissionResponse response;
+    response.code = 422;
+    response.reason = "Invalid";
+    response.message = "spec is immutable: create a new DebugRequest, e.g. \"" + next_name(request.name) + "\"";
+    return response;
+}
+
 AdmissionResponse restore(const AdmissionRequest& request) {
+    if (authored_spec(request.old_object) != authored_spec(request.object)) return immutable(request);
     auto response = AdmissionResponse::allow();
     const nlohmann::json* before = stored_requester(request.old_object);
     const nlohmann::json* after = stored_requester(request.object);
@@ -184,7 +222,6 @@ AdmissionResponse validate_debug_request(const AdmissionContext& context, const 
     }
     const auto image = parse_image_reference(parsed->spec.image);
     if (!image) return invalid(api::Reason::invalid_image_reference, "spec.image: " + image.error());
-    if (const auto missing = not_yet(*parsed)) return invalid(api::Reason::invalid_spec, missing->text());
     return validate_create(context, request, *parsed, *image);
 }
 

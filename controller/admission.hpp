@@ -30,7 +30,8 @@ struct AdmissionContext {
 
 /// The mutating step. On CREATE it overwrites `spec.requester` with the authenticated user, whatever the author wrote,
 /// and seals it; it chooses the name where there is only a generateName, since the seal covers it. On UPDATE it
-/// restores the requester of the stored object, so that a second apply neither clears nor forges it.
+/// restores the requester of the stored object, so that a second apply neither clears nor forges it, and refuses any
+/// other change of the spec, with a name for the request to create instead.
 kube::AdmissionResponse mutate_debug_request(const AdmissionContext& context, const kube::AdmissionRequest& request);
 
 /// The validating step. Refuses what does not parse, and a requester that is not the authenticated user (another

@@ -2,7 +2,26 @@
 
 #include "kube/base/log.hpp"
 
+#include <utility>
+
 namespace endoscope::controller {
+
+AuditRecord audit_record(std::string event, const StoredRequest& stored) {
+    AuditRecord record;
+    record.event = std::move(event);
+    record.request = stored.key();
+    record.request_uid = stored.uid;
+    if (!stored.parsed) return record;
+    const api::DebugRequestSpec& spec = stored.parsed->spec;
+    if (spec.requester) {
+        record.requester = spec.requester->username;
+        record.groups = spec.requester->groups;
+    }
+    record.on_behalf_of = spec.on_behalf_of_username.value_or("");
+    record.pod = spec.target.pod_name;
+    record.image = spec.image;
+    return record;
+}
 
 std::string render_audit(const AuditRecord& record, kube::WallTime now) {
     std::string line = R"({"time":")" + kube::format_micro_time(now) + R"(","logger":"audit")";

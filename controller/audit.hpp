@@ -1,5 +1,6 @@
 #pragma once
 
+#include "controller/stored_request.hpp"
 #include "kube/base/clock.hpp"
 
 #include <functional>
@@ -11,7 +12,7 @@ namespace endoscope::controller {
 
 /// One line of the audit log: what a security team keeps. Users and images appear here and never in metric labels.
 struct AuditRecord {
-    std::string event;    ///< admitted, verdict, injected, started, ended, expired, tampered
+    std::string event;    ///< admitted, verdict, injected, started, ended, expired, tampered, removed
     std::string request;  ///< "namespace/name"
     std::string request_uid;
     std::string requester;
@@ -25,6 +26,9 @@ struct AuditRecord {
     std::string reason;
     std::string message;
 };
+
+/// A record about that request: who asked for what.
+AuditRecord audit_record(std::string event, const StoredRequest& stored);
 
 /// Writes audit records, one JSON object a line, to a sink (stdout in production).
 class AuditLog {

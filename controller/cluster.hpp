@@ -12,6 +12,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <nlohmann/json.hpp>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -41,6 +42,9 @@ class Cluster {
     bool may_write() const { return !gate_.may_send || gate_.may_send(); }
 
     boost::asio::awaitable<kube::Result<PodView>> get_pod(std::string ns, std::string name, std::stop_token stop);
+    /// The Pods that a selector or a workload chooses now (see `select_pods`), best first.
+    boost::asio::awaitable<kube::Result<std::vector<PodView>>> find_pods(std::string ns, api::Target target,
+                                                                         std::stop_token stop);
     /// Labels of a namespace, read live.
     boost::asio::awaitable<kube::Result<api::Labels>> get_namespace_labels(std::string ns, std::stop_token stop);
     /// All policies, read live and consistently: before a denial that a cache lagging behind could have caused.
@@ -67,14 +71,37 @@ class Cluster {
                                                                    std::string version, api::DebugRequestStatus status,
                                                                    std::stop_token stop);
 
+    /// Adds `api::kFinalizer` to the request, or takes it away, provided the request is as it was at `version`, with
+    /// these `finalizers`: others' stay. Returns the resourceVersion written. `not_found` where the request is gone,
+    /// `conflict` where it has changed.
+    boost::asio::awaitable<kube::Result<std::string>> set_finalizer(std::shared_ptr<const StoredRequest> request,
+                                                                    std::string version,
+                                                                    std::vector<std::string> finalizers, bool present,
+                                                                    std::stop_token stop);
+
+    /// The end of a container's log as it was written, not cleaned of anything (see `log_tail`): at most its last
+    /// `tail_lines` lines, and of these at most the last 64 KiB.
+    boost::asio::awaitable<kube::Result<std::string>> read_log(std::string ns, std::string pod, std::string container,
+                                                               std::int64_t tail_lines, std::stop_token stop);
+
+    /// Asks for the end of the Pod with `pod_uid` by the Eviction API, once. `too_many_requests`: a
+    /// PodDisruptionBudget does not allow it now (`Error::causes` has DisruptionBudget), or the server is busy.
+    /// `not_found`: there is no Pod of that name; `conflict`: that one is gone and another has its name (of a Pending
+    /// Pod the API server says so after 10 s only); `server`, 500: several budgets cover it, which no retry changes.
+    boost::asio::awaitable<kube::Result<void>> evict(std::string ns, std::string pod, std::string pod_uid,
+                                                     std::stop_token stop);
+    /// Deletes the request, provided it is as it was when it was read: one that changed since is a conflict.
+    boost::asio::awaitable<kube::Result<void>> remove_request(std::shared_ptr<const StoredRequest> request,
+                                                              std::stop_token stop);
+
     /// Records the status of a policy, provided it is still the one with `uid`.
     boost::asio::awaitable<kube::Result<void>> write_policy_status(std::string name, std::string uid,
                                                                    api::DebugPolicyStatus status, std::stop_token stop);
 
   private:
-    /// The PATCH of a status subresource; returns the object as it then is.
-    boost::asio::awaitable<kube::Result<std::string>> patch_status(std::string path, nlohmann::json metadata,
-                                                                   nlohmann::json status, std::stop_token stop);
+    /// A merge PATCH; returns the object as it then is.
+    boost::asio::awaitable<kube::Result<std::string>> patch(std::string path, nlohmann::json changes,
+                                                            std::stop_token stop);
     /// An API server that has just started knows no roles yet and denies everything to everybody: a denial counts only
     /// when the server, asked after a first one, said that it is ready (/readyz covers its caches) and denied again.
     boost::asio::awaitable<Authorization> review(kube::UserInfo user, nlohmann::json attributes, std::stop_token stop);

@@ -32,8 +32,8 @@ std::expected<api::RunAs, Denial> asked_identity(const RuleContext& context, con
     found.user = context.target->run_as_user ? context.target->run_as_user : context.pod->run_as_user;
     found.group = context.target->run_as_group ? context.target->run_as_group : context.pod->run_as_group;
     if (found.user) return found;
-    return refuse(
-        "spec.runAs.matchTarget: the Pod does not say which user its container runs as; name one in spec.runAs.user");
+    return refuse("spec.runAs.matchTarget: " + pod_name(context.facts.request, *context.pod) +
+                  " does not say which user its container runs as; name one in spec.runAs.user");
 }
 
 }  // namespace
@@ -65,9 +65,10 @@ std::expected<api::SecurityContext, Denial> resolve_security_context(const RuleC
     const auto asked = asked_identity(context, *spec.run_as);
     if (!asked) return std::unexpected(asked.error());
     if (!asked->user) return result;
+    const std::string whose = spec.run_as->match_target ? of_pod(context) : std::string();
     if (*asked->user < allowed.min_user) {
-        return refuse("user " + std::to_string(*asked->user) + " is below runAs.minUser of " + policy_name(context) +
-                      listed(context, {std::to_string(allowed.min_user)}));
+        return refuse("user " + std::to_string(*asked->user) + whose + " is below runAs.minUser of " +
+                      policy_name(context) + listed(context, {std::to_string(allowed.min_user)}));
     }
     if (result.run_as_non_root == true && *asked->user == 0) {
         return refuse("profile " + in_quotes(spec.profile) +
@@ -78,26 +79,67 @@ std::expected<api::SecurityContext, Denial> resolve_security_context(const RuleC
     return result;
 }
 
-RuleResult check_pod_security(const RuleContext& context, const ContainerPlan& plan) {
-    if (!context.facts.namespace_labels) return std::nullopt;
+ContainerPlan plan_container(const RuleContext& context) {
+    // The rules of the policy have passed, so that there is a security context.
+    return {.name = container_name(context.facts.request, context.pod->uid),
+            .image = context.image.canonical(),
+            .has_digest = !context.image.digest.empty(),
+            .target_container = context.target->name,
+            .profile = context.facts.request.spec.profile,
+            .security_context = resolve_security_context(context).value_or(api::SecurityContext{})};
+}
+
+RuleResult check_pod_security(const RuleContext& context) {
+    if (context.pod == nullptr || !context.facts.namespace_labels) return std::nullopt;
     const PodSecurityEnforcement enforcement = pod_security_enforcement(*context.facts.namespace_labels);
     if (enforcement.level == PodSecurityLevel::privileged) return std::nullopt;
+    const api::DebugRequest& request = context.facts.request;
+    const std::string pod = pod_name(request, *context.pod);
     if (context.pod->security == nullptr) {
-        return deny(Reason::pod_security_violation, "the Pod could not be judged by Pod Security Standards");
+        return deny(Reason::pod_security_violation, pod + " could not be judged by Pod Security Standards");
     }
     PodSecuritySubject changed = *context.pod->security;
-    add_ephemeral_container(changed, build_ephemeral_container(context.facts.request, plan));
+    add_ephemeral_container(changed, build_ephemeral_container(request, plan_container(context)));
     const auto violation = pod_security_violation(changed, enforcement);
     if (!violation) return std::nullopt;
     // An old container that does not comply blocks every new one, and cannot be removed: another profile will not help.
-    const bool was_so_before = pod_security_violation(*context.pod->security, enforcement).has_value();
+    if (pod_security_violation(*context.pod->security, enforcement)) {
+        return deny(Reason::pod_security_violation, "spec.target: " + pod +
+                                                        " as it is breaks the rules of its namespace, so that nothing "
+                                                        "can be added to it; debug another or replace it. With the "
+                                                        "new container it " +
+                                                        *violation);
+    }
     return deny(Reason::pod_security_violation,
-                was_so_before ? "spec.target: the Pod as it is breaks the rules of its namespace, so that nothing can "
-                                "be added to it; debug another or replace it. With the new container it " +
-                                    *violation
-                              : "spec.profile: the Pod with the container of profile " +
-                                    in_quotes(context.facts.request.spec.profile) +
-                                    " breaks the rules of its namespace; choose a stricter profile. It " + *violation);
+                "spec.profile: " + pod + " with the container of profile " + in_quotes(request.spec.profile) +
+                    " breaks the rules of its namespace; choose a stricter profile. It " + *violation);
+}
+
+std::vector<std::string> warnings_on(const Facts& facts, const std::vector<ContainerPlan>& plans) {
+    std::vector<const PodView*> nameless;
+    std::vector<const PodView*> root;
+    for (std::size_t i = 0; i < plans.size(); ++i) {
+        const PodView& pod = (*facts.pods)[i];
+        const api::SecurityContext& context = plans[i].security_context;
+        if (context.run_as_non_root != true || context.run_as_user) continue;
+        if (!pod.run_as_user) nameless.push_back(&pod);
+        if (pod.run_as_user == 0) root.push_back(&pod);
+    }
+    const auto named = [&](const std::vector<const PodView*>& pods) {
+        const std::string others = pods.size() == 1 ? "" : " (and " + std::to_string(pods.size() - 1) + " more)";
+        return pod_name(facts.request, *pods.front()) + others;
+    };
+    const std::string profile = "profile " + facts.request.spec.profile;
+    std::vector<std::string> warnings;
+    if (!nameless.empty()) {
+        warnings.push_back(profile + " sets no user and " + named(nameless) +
+                           " names none: the kubelet will refuse an image that runs as root; set spec.runAs.user");
+    }
+    if (!root.empty()) {
+        warnings.push_back(named(root) + " runs as user 0, which the kubelet refuses with " + profile +
+                           "; set spec.runAs.user");
+    }
+    return warnings;
 }
 
 namespace rules {

@@ -69,14 +69,21 @@ bool is_same_container(const PodView::EphemeralContainer& existing, const nlohma
     });
 }
 
+bool is_for_several(const api::DebugRequest& request) {
+    return request.spec.target.pod_name.empty();
+}
+
+std::optional<std::string> container_in(const PodView& pod, const api::DebugRequest& request) {
+    const auto& rows = request.status.targets;
+    if (rows.empty()) return container_name(request, pod.uid);
+    const auto row = std::ranges::find(rows, pod.uid, &api::TargetStatus::pod_uid);
+    if (row == rows.end()) return std::nullopt;
+    return row->container_name;
+}
+
 bool is_injected(const PodView& pod, const api::DebugRequest& request) {
-    std::string name = container_name(request, pod.uid);
-    if (!request.status.targets.empty()) {
-        const api::TargetStatus& row = request.status.targets.front();
-        if (row.pod_uid != pod.uid) return false;
-        name = row.container_name;
-    }
-    const auto* container = pod.find_ephemeral(name);
+    const auto name = container_in(pod, request);
+    const auto* container = name ? pod.find_ephemeral(*name) : nullptr;
     return container != nullptr && container->request == request.namespace_name + "/" + request.name;
 }
 
@@ -85,28 +92,34 @@ bool is_still_running(const api::DebugRequestStatus& status) {
     return condition != nullptr && condition->status == api::ConditionStatus::is_true;
 }
 
-Session session_of(const api::DebugRequest& request, const Verdict& verdict, const PodView& pod) {
+Session session_of(const api::DebugRequest& request, const Verdict& verdict, const std::vector<PodView>& pods) {
     Session session;
-    session.pod = pod.name;
-    session.pod_uid = pod.uid;
     session.profile = request.spec.profile;
     session.image = verdict.image;
-    if (verdict.allowed && verdict.container) {
-        session.container = verdict.container->name;
-        session.target_container = verdict.container->target_container;
+    for (std::size_t i = 0; i < pods.size(); ++i) {
+        SessionPart part;
+        part.pod = pods[i].name;
+        part.pod_uid = pods[i].uid;
+        part.container = container_in(pods[i], request).value_or(container_name(request, pods[i].uid));
+        part.target_container = request.spec.target.container;
+        if (verdict.allowed && i < verdict.containers.size()) {
+            part.container = verdict.containers[i].name;
+            part.target_container = verdict.containers[i].target_container;
+        }
+        session.parts.push_back(std::move(part));
+    }
+    if (verdict.allowed) {
         session.policy = verdict.policy.value_or(api::PolicyRef());
         session.deadline_seconds = verdict.deadline_seconds;
         session.start_deadline_seconds = verdict.start_deadline_seconds;
         session.warnings = joined(verdict.warnings);
         return session;
     }
-    session.container = request.status.targets.empty() ? container_name(request, pod.uid)
-                                                       : request.status.targets.front().container_name;
-    session.target_container = request.spec.target.container;
     session.policy = request.status.policy.value_or(api::PolicyRef());
     if (!request.status.image.empty()) session.image = request.status.image;
     session.start_deadline_seconds = kFallbackStartDeadlineSeconds;
     session.deadline_seconds = request.spec.deadline_seconds.value_or(kFallbackDeadlineSeconds);
+    if (is_for_several(request)) return session;  // their times are those of different containers
     const auto started = api::parse_timestamp(request.status.started_at);
     const auto expires = api::parse_timestamp(request.status.expires_at);
     if (started && expires && *expires > *started) {
@@ -115,24 +128,47 @@ Session session_of(const api::DebugRequest& request, const Verdict& verdict, con
     return session;
 }
 
-Progress keep_expired(Progress progress) {
+std::optional<SessionPart::Refused> recorded_refusal(const api::TargetStatus& row) {
+    if (row.state != "NotInjected") return std::nullopt;
+    return SessionPart::Refused{.reason = api::reason_from_string(row.reason).value_or(Reason::target_gone),
+                                .message = row.message};
+}
+
+SessionPart part_of_lost_pod(const api::TargetStatus& row) {
+    SessionPart part;
+    part.pod = row.pod_name;
+    part.pod_uid = row.pod_uid;
+    part.container = row.container_name;
+    part.injected = row.state != "Pending" && row.state != "NotInjected";
+    part.refused = recorded_refusal(row);
+    if (!part.injected && !part.refused)
+        part.refused = SessionPart::Refused{
+            .reason = Reason::target_gone,
+            .message = "the Pod was gone, or no target of the request any more, before its container was added"};
+    return part;
+}
+
+Progress keep_expired(Progress progress, const std::string& done) {
     const bool running = progress.state == "Running";
     progress.phase = api::Phase::expired;
     progress.reason = Reason::deadline_exceeded;
     progress.still_running = running;
-    if (!running) progress.message = "the deadline passed before the container ended; it has ended since";
+    progress.check_after.reset();
+    if (running) return progress;
+    progress.message = "the deadline passed before the container ended; ";
+    progress.message += done.empty() ? "it has ended since" : "it was ended " + done;
     return progress;
 }
 
-void emit_on_pod(kube::EventRecorder& events, const StoredRequest& stored, const Session& session, kube::EventType type,
-                 std::string_view reason, std::string_view action, const std::string& note) {
+void emit_on_pod(kube::EventRecorder& events, const StoredRequest& stored, const SessionPart& part,
+                 kube::EventType type, std::string_view reason, std::string_view action, const std::string& note) {
     events.record({.regarding = {.api_version = "v1",
                                  .kind = "Pod",
                                  .ns = stored.ns,
-                                 .name = session.pod,
-                                 .uid = session.pod_uid,
+                                 .name = part.pod,
+                                 .uid = part.pod_uid,
                                  .resource_version = {},
-                                 .field_path = "spec.ephemeralContainers{" + session.container + "}"},
+                                 .field_path = "spec.ephemeralContainers{" + part.container + "}"},
                    .related = kube::ObjectReference{.api_version = std::string(api::kApiVersion),
                                                     .kind = "DebugRequest",
                                                     .ns = stored.ns,

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace endoscope::controller {
 
@@ -34,22 +35,35 @@ bool is_dry_run_unsupported(const kube::Error& error);
 /// defaults).
 bool is_same_container(const PodView::EphemeralContainer& existing, const nlohmann::json& ours);
 
-/// Whether the request's container is in the Pod and says it is this request's: the one that the status names, in that
-/// very Pod, or, where nothing is recorded, the one that the request would get there.
+/// Whether the request is for the Pods that a selector or a workload has, and so perhaps for several.
+bool is_for_several(const api::DebugRequest& request);
+
+/// The container that the request has, or would get, in that Pod: the one that the status names for that very Pod, or,
+/// where nothing is recorded, the one of its deterministic name. Nothing where the status names other Pods.
+std::optional<std::string> container_in(const PodView& pod, const api::DebugRequest& request);
+
+/// Whether that container is in the Pod and says it is this request's.
 bool is_injected(const PodView& pod, const api::DebugRequest& request);
 
-/// Whether the status says that the deadline passed and the container was not seen to end.
+/// Whether the status says that the deadline passed and a container was not seen to end.
 bool is_still_running(const api::DebugRequestStatus& status);
 
-/// The session that a verdict begins in that Pod. With a verdict that does not allow (policies changed since the
-/// injection) the limits come from what is on record.
-Session session_of(const api::DebugRequest& request, const Verdict& verdict, const PodView& pod);
+/// The session that a verdict begins in those Pods, which it judged in that order. With a verdict that does not allow
+/// (policies changed since the injection) the limits come from what is on record.
+Session session_of(const api::DebugRequest& request, const Verdict& verdict, const std::vector<PodView>& pods);
 
-/// A request that expired stays Expired: only what was observed of its container moves on.
-Progress keep_expired(Progress progress);
+/// Why a Pod got no container, where that is on record.
+std::optional<SessionPart::Refused> recorded_refusal(const api::TargetStatus& row);
+
+/// A Pod that the record names but that is gone, or is another one by now.
+SessionPart part_of_lost_pod(const api::TargetStatus& row);
+
+/// A container that expired stays Expired: only what was observed of it moves on. `done` says what ended it, where we
+/// did.
+Progress keep_expired(Progress progress, const std::string& done = {});
 
 /// Records an Event on the target Pod that names the request.
-void emit_on_pod(kube::EventRecorder& events, const StoredRequest& stored, const Session& session, kube::EventType type,
-                 std::string_view reason, std::string_view action, const std::string& note);
+void emit_on_pod(kube::EventRecorder& events, const StoredRequest& stored, const SessionPart& part,
+                 kube::EventType type, std::string_view reason, std::string_view action, const std::string& note);
 
 }  // namespace endoscope::controller

@@ -34,6 +34,8 @@ struct Metrics::Impl {
         : requests_total(family(prometheus::BuildCounter(), r, "endoscope_debug_requests_total",
                                 "Debug requests that reached a terminal phase, each counted once.")),
           requests(family(prometheus::BuildGauge(), r, "endoscope_debug_requests", "Debug requests by current phase.")),
+          removed_total(family(prometheus::BuildCounter(), r, "endoscope_debug_requests_removed_total",
+                               "Finished debug requests that were removed for their age.")),
           active(family(prometheus::BuildGauge(), r, "endoscope_debug_sessions_active",
                         "Debug sessions whose container runs.")),
           overdue(family(prometheus::BuildGauge(), r, "endoscope_debug_sessions_overdue",
@@ -73,6 +75,7 @@ struct Metrics::Impl {
 
     prometheus::Family<prometheus::Counter>& requests_total;
     prometheus::Family<prometheus::Gauge>& requests;
+    prometheus::Family<prometheus::Counter>& removed_total;
     prometheus::Family<prometheus::Gauge>& active;
     prometheus::Family<prometheus::Gauge>& overdue;
     prometheus::Family<prometheus::Gauge>& info;
@@ -101,6 +104,10 @@ void Metrics::request_moved(const std::string& ns, const std::string& from, cons
     if (from == to) return;
     if (!from.empty()) impl_->requests.Add({{"namespace", ns}, {"phase", from}}).Decrement();
     if (!to.empty()) impl_->requests.Add({{"namespace", ns}, {"phase", to}}).Increment();
+}
+
+void Metrics::request_removed(const std::string& ns) {
+    impl_->removed_total.Add({{"namespace", ns}}).Increment();
 }
 
 void Metrics::verdict(const std::string& policy, bool allowed, const std::string& reason) {

@@ -20,6 +20,8 @@ class Metrics {
     void request_finished(const std::string& ns, const std::string& phase, const std::string& reason);
     /// A request moved from one phase to another; "" = it did not exist before, or does not exist any more.
     void request_moved(const std::string& ns, const std::string& from, const std::string& to);
+    /// A finished request was removed for its age.
+    void request_removed(const std::string& ns);
     void verdict(const std::string& policy, bool allowed, const std::string& reason);
     void injected(kube::Duration since_seen);
     void started(kube::Duration since_injected);

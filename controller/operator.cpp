@@ -1,5 +1,6 @@
 #include "controller/operator.hpp"
 
+#include "controller/retention_worker.hpp"
 #include "kube/base/json.hpp"
 #include "kube/base/log.hpp"
 #include "kube/runtime/admission.hpp"
@@ -56,8 +57,9 @@ WriteGate gate_of(const OperatorOptions& options) {
 }  // namespace
 
 struct Operator::Parts {
-    Parts(asio::any_io_executor executor_in, kube::Client& client_in, kube::Clock& clock_in, kube::Registry registry_in,
-          AuditLog& audit_in, kube::EventRecorder& events, OperatorOptions options_in)
+    Parts(asio::any_io_executor executor_in, kube::Client& client_in, kube::CommandRunner& commands,
+          kube::Clock& clock_in, kube::Registry registry_in, AuditLog& audit_in, kube::EventRecorder& events,
+          OperatorOptions options_in)
         : executor(executor_in),
           client(client_in),
           clock(clock_in),
@@ -105,10 +107,12 @@ struct Operator::Parts {
                           .ns = options.ns,
                           .settings = options.seal_keys}),
           follower(
-              executor, client, clock, [this](const std::string& key) { queue.add(key); }, pod_watch_metrics.get(),
-              options.most_pod_watches),
+              executor, client, clock,
+              [this](const std::string& key) { queue.add(RequestReconciler::request_key(key)); },
+              pod_watch_metrics.get(), options.most_pod_watches),
           reconciler({.clock = clock,
                       .cluster = cluster,
+                      .commands = commands,
                       .requests = requests,
                       .policies = policies,
                       .namespaces = namespaces,
@@ -199,9 +203,10 @@ struct Operator::Parts {
     kube::TaskGroup workers;
 };
 
-Operator::Operator(asio::any_io_executor executor, kube::Client& client, kube::Clock& clock, kube::Registry registry,
-                   AuditLog& audit, kube::EventRecorder& events, OperatorOptions options)
-    : parts_(std::make_unique<Parts>(std::move(executor), client, clock, std::move(registry), audit, events,
+Operator::Operator(asio::any_io_executor executor, kube::Client& client, kube::CommandRunner& commands,
+                   kube::Clock& clock, kube::Registry registry, AuditLog& audit, kube::EventRecorder& events,
+                   OperatorOptions options)
+    : parts_(std::make_unique<Parts>(std::move(executor), client, commands, clock, std::move(registry), audit, events,
                                      std::move(options))) {}
 
 Operator::~Operator() = default;
@@ -254,6 +259,18 @@ asio::awaitable<kube::Result<void>> Operator::run(std::stop_token stop) {
                             kube::run_resync(p.clock, p.requests, p.options.sync_period, p.options.seed + 6, stop));
             p.workers.spawn("resync",
                             kube::run_resync(p.clock, p.policies, p.options.sync_period, p.options.seed + 7, stop));
+        }
+        if (p.options.retain_finished > kube::Duration::zero()) {
+            RetentionContext retention{
+                .clock = p.clock,
+                .cluster = p.cluster,
+                .requests = p.requests,
+                .is_followed = [&p](const std::string& key) { return p.reconciler.follows(key); },
+                .metrics = p.metrics,
+                .audit = p.audit,
+                .retain = p.options.retain_finished,
+                .seed = p.options.seed + 8};
+            p.workers.spawn("retention", run_retention(std::move(retention), stop, lost));
         }
     }
     co_await p.workers.join();

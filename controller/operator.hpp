@@ -6,6 +6,7 @@
 #include "controller/seal_rotation.hpp"
 #include "kube/base/task_group.hpp"
 #include "kube/client/client.hpp"
+#include "kube/client/remote_command.hpp"
 #include "kube/net/http.hpp"
 #include "kube/runtime/admission.hpp"
 #include "kube/runtime/events.hpp"
@@ -31,7 +32,8 @@ struct OperatorOptions {
     kube::WebhookObserver* webhooks = nullptr;            ///< Outlives the operator.
     kube::Duration sync_limit = std::chrono::minutes(2);  ///< For the first complete caches; then `run` fails.
     kube::Duration sync_period{};                         ///< See `kube::run_resync`; 0 = never. Requests and policies.
-    kube::Duration reconcile_timeout{};                   ///< See `kube::ControllerOptions`.
+    kube::Duration retain_finished{};    ///< Requests are removed when they have been over for that long; 0 = never.
+    kube::Duration reconcile_timeout{};  ///< See `kube::ControllerOptions`.
     SealKeySettings seal_keys;
     std::uint64_t seed = 0;          ///< Of jitter: replicas must not all do everything at the same moment.
     bool deny_at_admission = false;  ///< See `AdmissionContext`.
@@ -45,8 +47,10 @@ struct OperatorOptions {
 /// `Client` and `Clock` it is given, so that it runs unchanged on the wire and in a test.
 class Operator {
   public:
-    Operator(boost::asio::any_io_executor executor, kube::Client& client, kube::Clock& clock, kube::Registry registry,
-             AuditLog& audit, kube::EventRecorder& events, OperatorOptions options);
+    /// `client` and `commands` speak to the same API server. What is passed by reference outlives the operator.
+    Operator(boost::asio::any_io_executor executor, kube::Client& client, kube::CommandRunner& commands,
+             kube::Clock& clock, kube::Registry registry, AuditLog& audit, kube::EventRecorder& events,
+             OperatorOptions options);
     ~Operator();
     Operator(const Operator&) = delete;
     Operator& operator=(const Operator&) = delete;

@@ -90,10 +90,12 @@ class PodFollower::Watch final : public kube::ReflectorSink {
     /// Takes the Pod unless a newer state of it is known.
     void take(Target& target, PodView pod) {
         const bool is_known = target.pod && target.pod->uid == pod.uid;
+        if (is_known && pod.resource_version == target.pod->resource_version) return;
         if (is_known && kube::is_older(pod.resource_version, target.pod->resource_version)) return;
         set(target, std::make_shared<const PodView>(std::move(pod)));
     }
     void set(Target& target, std::shared_ptr<const PodView> pod) {
+        if (!pod && !target.pod) return;
         target.pod = std::move(pod);
         for (const std::string& key : target.requests) owner_.notify_(key);
     }

@@ -21,7 +21,7 @@ namespace endoscope::controller {
 /// further Pods share one watch of their namespace, which drops what nobody asked for.
 class PodFollower {
   public:
-    /// Called with a request's key whenever its Pod changed.
+    /// Called with the key of who follows whenever the Pod changed.
     using Notify = std::function<void(const std::string& request_key)>;
 
     /// An API server gives each watch a connection; so many are no burden to it.

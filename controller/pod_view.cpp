@@ -67,6 +67,9 @@ void read_metadata(JsonReader metadata, PodView& pod) {
     pod.created_at = metadata.text("creationTimestamp");
     metadata.objects("ownerReferences", [&](JsonReader& owner) {
         if (!owner.boolean("controller").value_or(false)) return;
+        const std::string version = owner.text("apiVersion");
+        const std::size_t slash = version.find('/');
+        pod.owner_group = slash == std::string::npos ? std::string() : version.substr(0, slash);
         pod.owner_kind = owner.text("kind");
         pod.owner_name = owner.text("name");
     });

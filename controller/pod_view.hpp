@@ -60,10 +60,11 @@ struct PodView {
     std::string uid;
     std::string resource_version;
     api::Labels labels;
-    std::string created_at;  ///< RFC 3339.
-    std::string owner_kind;  ///< Of the ownerReference that is the controller.
-    std::string owner_name;
-    bool deleting = false;          ///< Has a deletionTimestamp.
+    std::string created_at;   ///< RFC 3339.
+    std::string owner_group;  ///< API group of the ownerReference that is the controller; empty for the core group.
+    std::string owner_kind;   ///< Of the same.
+    std::string owner_name;   ///< Of the same.
+    bool deleting = false;    ///< Has a deletionTimestamp.
     std::string default_container;  ///< Annotation kubectl.kubernetes.io/default-container.
     bool is_static = false;         ///< A mirror Pod, or one whose kubernetes.io/config.source is not "api".
     bool is_windows = false;        ///< By spec.os.name or node selector.

@@ -142,12 +142,6 @@ void check_numbers(Errors& error, const api::DebugPolicySpec& spec) {
     }
 }
 
-/// What this version does not do yet is an error, since leaving it out would allow more than the policy says.
-void check_supported(Errors& error, const api::DebugPolicySpec& spec) {
-    if (spec.on_expiry != api::OnExpiry::report) fail(error, "spec.onExpiry", "only Report is supported yet");
-    if (spec.after_session != api::AfterSession::keep) fail(error, "spec.afterSession", "only Keep is supported yet");
-}
-
 std::vector<ImagePattern> compile(Errors& error, std::string_view list, const std::vector<std::string>& texts) {
     std::vector<ImagePattern> patterns;
     patterns.reserve(texts.size());
@@ -196,7 +190,6 @@ CompiledPolicy::CompiledPolicy(api::DebugPolicy policy, std::optional<api::Field
     profiles_ = compile_profiles(error_, spec);
     reason_ = compile_reason(error_, spec.reason.pattern);
     check_numbers(error_, spec);
-    check_supported(error_, spec);
 }
 
 CompiledPolicy::~CompiledPolicy() = default;

@@ -103,9 +103,10 @@ Progress assess_running(const Observation& seen, const PodView::EphemeralStatus&
         progress.still_running = true;
         return ended(
             std::move(progress), Phase::expired, Reason::deadline_exceeded,
-            "the deadline of " + std::to_string(seen.deadline_seconds) +
-                " s passed and the container still runs: an ephemeral container cannot be removed; end the shell "
-                "inside it or delete the Pod");
+            "the deadline of " + std::to_string(seen.deadline_seconds) + " s passed and the container still runs: " +
+                (seen.problem.empty() ? "an ephemeral container cannot be removed; end the shell inside it or delete "
+                                        "the Pod"
+                                      : seen.problem));
     }
     progress.phase = Phase::running;
     progress.check_after = expires - seen.now;

@@ -22,6 +22,7 @@ struct Observation {
     api::TimePoint now;
     std::int64_t start_deadline_seconds = 0;  ///< From `injected_at`.
     std::int64_t deadline_seconds = 0;        ///< From the container's start.
+    std::string problem;  ///< Past its deadline: why it has not been ended, or what is to be done about it.
 };
 
 /// Where the session stands, as far as the Pod shows it.
@@ -29,7 +30,7 @@ struct Progress {
     api::Phase phase = api::Phase::starting;
     api::Reason reason = api::Reason::waiting_for_start;
     std::string message;
-    std::string state;  ///< Waiting, Running, Terminated or Unknown
+    std::string state;  ///< Waiting, Running, Terminated or Unknown; Pending or NotInjected without a container.
     std::string started_at;
     std::string finished_at;
     std::string image_id;

@@ -4,10 +4,14 @@
 #include "controller/not_yet.hpp"
 #include "controller/status.hpp"
 #include "controller/subject.hpp"
+#include "controller/target_selection.hpp"
 #include "kube/base/json.hpp"
 #include "kube/base/log.hpp"
+#include "kube/runtime/resource_version.hpp"
 
 #include <nlohmann/json.hpp>
+
+#include <algorithm>
 
 namespace endoscope::controller {
 namespace asio = boost::asio;
@@ -46,7 +50,9 @@ RequestReconciler::RequestReconciler(ReconcilerContext context) : context_(std::
 void RequestReconciler::begin() {
     begun_ = context_.clock.steady_now();
     for (const auto& request : context_.requests.list()) {
-        const bool may_be_injected = request->is_readable && !request->has_targets && !request->deleting;
+        // The choice among several Pods is on record before anything is injected.
+        const bool may_be_injected = request->is_readable && !request->has_targets && !request->pods.empty() &&
+                                     (!request->deleting || request->has_finalizer);
         if (may_be_injected && !api::is_terminal(request->phase)) unseen_.try_emplace(request->key());
     }
 }
@@ -59,18 +65,31 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::reconcile(std::st
     // What is recorded by now may be the work of the next leader, and is counted by that one.
     if (!context_.cluster.may_write()) co_return kube::fail(kube::ErrorKind::cancelled, "this replica does not lead");
     const auto cached = context_.requests.get(key);
-    if (!cached || cached->deleting) {
+    if (!cached || (cached->deleting && !cached->has_finalizer)) {
+        announce_loss(key);
         forget(key);
         co_return kube::ReconcileResult();
     }
     const auto session = sessions_.find(key);
-    if (session != sessions_.end() && session->second.request_uid != cached->uid) forget(key);
-    const auto recorded = recorded_.find(key);
-    if (recorded != recorded_.end()) {
-        if (recorded->second == cached->uid && !api::is_terminal(cached->phase)) co_return kube::ReconcileResult();
-        recorded_.erase(recorded);
+    if (session != sessions_.end() && session->second.request_uid != cached->uid) {
+        announce_loss(key);
+        forget(key);
     }
     const auto stored = std::make_shared<const StoredRequest>(read_request(*cached));
+    if (const auto work = settling_.find(key); work != settling_.end()) {
+        if (work->second.request_uid == stored->uid) {
+            auto settled = co_await settle(key, stored, stop);
+            co_return settled;
+        }
+        settling_.erase(work);
+    }
+    const auto recorded = recorded_.find(key);
+    if (recorded != recorded_.end()) {
+        const bool is_behind = recorded->second.request_uid == cached->uid &&
+                               kube::is_older(stored->resource_version, recorded->second.version);
+        if (is_behind) co_return kube::ReconcileResult();
+        recorded_.erase(recorded);
+    }
     if (sessions_.contains(key)) {
         auto followed = co_await follow(key, stored, stop);
         co_return followed;
@@ -83,11 +102,24 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::reconcile(std::st
         }
         endings_.erase(ending);
     }
-    if (stored->phase == Phase::expired && stored->parsed && is_still_running(stored->parsed->status)) {
-        auto resumed = co_await resume_overdue(key, stored, stop);
-        co_return resumed;
+    const bool is_overdue =
+        api::is_terminal(stored->phase) && stored->parsed && is_still_running(stored->parsed->status);
+    const bool is_over = api::is_terminal(stored->phase) && !is_overdue;
+    // After a restart: goes on following what outlived its deadline, or is to be ended. Judges and injects nothing.
+    if (is_overdue || (stored->deleting && !is_over)) {
+        const auto resumed = co_await resume(key, stored, stop);
+        if (!resumed) co_return std::unexpected(resumed.error());
+        if (*resumed) {
+            auto followed = co_await follow(key, stored, stop);
+            co_return followed;
+        }
     }
-    if (api::is_terminal(stored->phase)) co_return kube::ReconcileResult();
+    if (is_over || stored->deleting) {
+        if (!stored->has_finalizer) co_return kube::ReconcileResult();
+        auto settled = co_await settle_recorded(key, stored, stop);
+        co_return settled;
+    }
+    if (is_overdue) co_return kube::ReconcileResult();
     first_seen_.try_emplace(key, context_.clock.steady_now());
     auto decided = co_await decide(key, stored, stop);
     co_return decided;
@@ -120,26 +152,82 @@ Sessions RequestReconciler::count_sessions(const api::DebugRequest& request) con
     Sessions sessions;
     const std::string own_key = request.namespace_name + "/" + request.name;
     const std::string subject = subject_name(request.spec);
+    const auto add = [&](const CachedRequest& other, const std::string& pod, const std::string& container) {
+        if (other.subject == subject) ++sessions.by_requester;
+        if (other.ns != request.namespace_name) return;
+        ++sessions.in_namespace;
+        if (other.key() != own_key) sessions.in_pod[pod][other.key()] = container;
+    };
     for (const auto& other : context_.requests.list()) {
         const std::string key = other->key();
-        if (key == own_key || !other->is_readable) continue;
+        if (!other->is_readable) continue;
         const auto session = sessions_.find(key);
         const bool ours = session != sessions_.end() && session->second.request_uid == other->uid;
         const auto recorded = recorded_.find(key);
-        if (recorded != recorded_.end() && recorded->second == other->uid) continue;
-        if (!ours && !(api::holds_a_place(other->phase) && other->has_targets)) continue;
-        if (ours && session->second.finished) continue;
-        if (other->subject == subject) ++sessions.by_requester;
-        if (other->ns != request.namespace_name) continue;
-        ++sessions.in_namespace;
-        if (other->pod != request.spec.target.pod_name) continue;
-        sessions.in_pod[key] = ours ? session->second.target_container : other->container;
+        if (recorded != recorded_.end() && recorded->second.request_uid == other->uid) continue;
+        if (ours) {
+            if (session->second.finished) continue;
+            for (const SessionPart& part : session->second.parts) {
+                // Its own place is counted by the verdict, once for each Pod that is judged.
+                if (!part.refused && (key != own_key || part.injected)) add(*other, part.pod, part.target_container);
+            }
+        } else if (key != own_key && api::holds_a_place(other->phase) && other->has_targets) {
+            for (const std::string& pod : other->pod_names()) add(*other, pod, other->container);
+        }
     }
     return sessions;
 }
 
-asio::awaitable<kube::Result<void>> RequestReconciler::look_up(Facts& facts, Need need, std::stop_token stop) {
+asio::awaitable<kube::Result<RequestReconciler::Pods>> RequestReconciler::choose_pods(const api::DebugRequest& request,
+                                                                                      std::stop_token stop) {
+    Pods chosen;
+    const api::Target& target = request.spec.target;
+    const std::string& ns = request.namespace_name;
+    if (!is_for_several(request)) {
+        auto pod = co_await context_.cluster.get_pod(ns, target.pod_name, stop);
+        if (!pod && pod.error().kind != kube::ErrorKind::not_found) co_return std::unexpected(pod.error());
+        if (pod) chosen.push_back(std::move(*pod));
+        co_return chosen;
+    }
+    // Chosen once. A record that somebody tampered with chooses nothing that the target would not.
+    for (const api::TargetStatus& row : request.status.targets) {
+        auto pod = co_await context_.cluster.get_pod(ns, row.pod_name, stop);
+        if (!pod && pod.error().kind != kube::ErrorKind::not_found) co_return std::unexpected(pod.error());
+        const bool is_full = std::ssize(chosen) >= target.max_pods.value_or(1);
+        if (pod && pod->uid == row.pod_uid && matches(*pod, target) && !is_full) chosen.push_back(std::move(*pod));
+    }
+    if (!chosen.empty()) co_return chosen;
+    auto found = co_await context_.cluster.find_pods(ns, target, stop);
+    co_return found;
+}
+
+asio::awaitable<Authorization> RequestReconciler::may_patch_pods(const api::DebugRequest& request, const Pods& pods,
+                                                                 std::stop_token stop) {
+    std::vector<std::string> names;
+    for (const PodView& pod : pods) names.push_back(pod.name);
+    // The name is asked for whether there is such a Pod or not: a missing one and a forbidden one read the same.
+    if (!is_for_several(request)) names = {request.spec.target.pod_name};
+    if (names.empty()) names.emplace_back();
+    Authorization all = Authorization::allowed;
+    for (const std::string& name : names) {
+        const auto answer =
+            co_await context_.cluster.may_patch_pod(subject_of(request.spec), request.namespace_name, name, stop);
+        if (answer == Authorization::denied) co_return Authorization::denied;
+        if (answer == Authorization::failed) all = Authorization::failed;
+    }
+    co_return all;
+}
+
+asio::awaitable<kube::Result<void>> RequestReconciler::look_up(Facts& facts, std::optional<Pods>& chosen, Need need,
+                                                               std::stop_token stop) {
     const api::DebugRequest& request = facts.request;
+    const bool needs_choice =
+        need.what == Need::What::pods || (need.what == Need::What::pod_permission && is_for_several(request));
+    if (needs_choice && !chosen) {
+        auto pods = co_await choose_pods(request, stop);
+        if (!pods) co_return std::unexpected(pods.error());
+        chosen = std::move(*pods);
+    }
     switch (need.what) {
         case Need::What::namespace_labels: {
             auto labels = co_await context_.cluster.get_namespace_labels(request.namespace_name, stop);
@@ -154,8 +242,7 @@ asio::awaitable<kube::Result<void>> RequestReconciler::look_up(Facts& facts, Nee
             break;
         }
         case Need::What::pod_permission: {
-            const auto answer = co_await context_.cluster.may_patch_pod(
-                subject_of(request.spec), request.namespace_name, request.spec.target.pod_name, stop);
+            const auto answer = co_await may_patch_pods(request, chosen.value_or(Pods()), stop);
             facts.pod_permission = answer;
             break;
         }
@@ -165,17 +252,9 @@ asio::awaitable<kube::Result<void>> RequestReconciler::look_up(Facts& facts, Nee
             facts.use_policy[need.policy] = answer;
             break;
         }
-        case Need::What::pod: {
-            auto pod = co_await context_.cluster.get_pod(request.namespace_name, request.spec.target.pod_name, stop);
-            if (pod) {
-                facts.pod = std::move(*pod);
-            } else if (pod.error().kind == kube::ErrorKind::not_found) {
-                facts.pod = PodAbsent();
-            } else {
-                co_return std::unexpected(pod.error());
-            }
+        case Need::What::pods:
+            facts.pods = *chosen;
             break;
-        }
     }
     co_return kube::Result<void>();
 }
@@ -190,24 +269,14 @@ asio::awaitable<kube::Result<void>> RequestReconciler::refresh(Facts& facts, std
     co_return kube::Result<void>();
 }
 
-asio::awaitable<RequestReconciler::Outcome> RequestReconciler::decide(std::string key, Stored stored,
-                                                                      std::stop_token stop) {
-    if (!stored->parsed) {
-        auto denied = co_await deny(key, stored, invalid_spec(stored->parsed.error()), stop);
-        co_return denied;
-    }
-    if (const auto missing = not_yet(*stored->parsed)) {
-        auto denied = co_await deny(key, stored, invalid_spec(*missing), stop);
-        co_return denied;
-    }
-    Facts facts = facts_of(*stored);
+asio::awaitable<kube::Result<Verdict>> RequestReconciler::judge_request(Facts& facts, std::stop_token stop) {
     bool fresh = false;
-    std::optional<Verdict> verdict;
-    for (int step = 0; step < kMaxLookUps && !verdict; ++step) {
+    std::optional<Pods> chosen = facts.pods;
+    for (int step = 0; step < kMaxLookUps; ++step) {
         facts.sessions = count_sessions(facts.request);
         auto judged = judge(facts);
         if (const auto* need = std::get_if<Need>(&judged)) {
-            const auto looked_up = co_await look_up(facts, *need, stop);
+            const auto looked_up = co_await look_up(facts, chosen, *need, stop);
             if (!looked_up) co_return std::unexpected(looked_up.error());
             continue;
         }
@@ -221,24 +290,38 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::decide(std::strin
             fresh = true;
             continue;
         }
-        verdict = as_carried_out(std::move(decided));
+        auto verdict = as_carried_out(std::move(decided));
+        // Judged again later, never allowed.
+        if (verdict.reason == Reason::authorization_failed)
+            co_return kube::fail(kube::ErrorKind::server, verdict.message);
+        co_return verdict;
     }
-    if (!verdict) co_return kube::fail(kube::ErrorKind::server, "the verdict asked for too many look-ups");
-    if (verdict->reason == Reason::authorization_failed) {
-        co_return kube::fail(kube::ErrorKind::server, verdict->message);  // judged again later, never allowed
+    co_return kube::fail(kube::ErrorKind::server, "the verdict asked for too many look-ups");
+}
+
+asio::awaitable<RequestReconciler::Outcome> RequestReconciler::decide(std::string key, Stored stored,
+                                                                      std::stop_token stop) {
+    if (!stored->parsed) {
+        auto denied = co_await deny(key, stored, invalid_spec(stored->parsed.error()), stop);
+        co_return denied;
     }
+    // Which Pods were chosen is on record, and maybe some have their container: that is where it goes on.
+    if (is_for_several(*stored->parsed) && !stored->parsed->status.targets.empty()) {
+        const auto resumed = co_await resume(key, stored, stop);
+        if (!resumed) co_return std::unexpected(resumed.error());
+        if (*resumed) {
+            auto followed = co_await follow(key, stored, stop);
+            co_return followed;
+        }
+    }
+    Facts facts = facts_of(*stored);
+    auto verdict = co_await judge_request(facts, stop);
+    if (!verdict) co_return std::unexpected(verdict.error());
     // What was injected before a restart is followed to its end, whatever the policy says by now.
-    const auto* pod = std::get_if<PodView>(&facts.pod);
-    const auto& recorded = stored->parsed->status.targets;
-    if (!verdict->allowed && (!recorded.empty() || unseen_.contains(key))) {
-        const std::string& name = recorded.empty() ? facts.request.spec.target.pod_name : recorded.front().pod_name;
-        auto seen = co_await context_.cluster.get_pod(stored->ns, name, stop);
-        if (!seen && seen.error().kind != kube::ErrorKind::not_found) co_return std::unexpected(seen.error());
-        // Where the key was lost since, the record of the session stands for the seal: nobody else may write a status.
-        const bool is_known = facts.identity == IdentityCheck::valid ||
-                              (facts.identity == IdentityCheck::unknown_key && !recorded.empty());
-        if (seen && is_known && is_injected(*seen, *stored->parsed)) {
-            adopt(key, stored, *verdict, std::move(*seen));
+    if (!verdict->allowed && (!stored->parsed->status.targets.empty() || unseen_.contains(key))) {
+        const auto resumed = co_await resume(key, stored, stop);
+        if (!resumed) co_return std::unexpected(resumed.error());
+        if (*resumed) {
             auto followed = co_await follow(key, stored, stop);
             co_return followed;
         }
@@ -251,7 +334,10 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::decide(std::strin
         co_return soon;
     }
     unseen_.erase(key);
-    const bool is_there = pod != nullptr && verdict->container && pod->find_ephemeral(verdict->container->name);
+    const Pods pods = facts.pods.value_or(Pods());
+    bool is_there = false;
+    for (std::size_t i = 0; i < std::min(pods.size(), verdict->containers.size()); ++i)
+        is_there = is_there || pods[i].find_ephemeral(verdict->containers[i].name) != nullptr;
     if (verdict->allowed && !is_there && !places_are_known()) {
         kube::ReconcileResult soon;
         soon.requeue_after = kUnseenPause;
@@ -259,107 +345,12 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::decide(std::strin
     }
     const std::string policy = verdict->policy ? verdict->policy->name : "";
     context_.metrics.verdict(policy, verdict->allowed, std::string(to_string(verdict->reason)));
-    if (!verdict->allowed || pod == nullptr) {
+    if (!verdict->allowed || pods.empty()) {
         auto denied = co_await deny(key, stored, *verdict, stop);
         co_return denied;
     }
-    auto injected = co_await inject(key, stored, *verdict, *pod, stop);
-    co_return injected;
-}
-
-asio::awaitable<RequestReconciler::Outcome> RequestReconciler::inject(std::string key, Stored stored, Verdict verdict,
-                                                                      PodView pod, std::stop_token stop) {
-    const api::DebugRequest& request = *stored->parsed;
-    const nlohmann::json container = build_ephemeral_container(request, *verdict.container);
-    const std::string name = verdict.container->name;
-    // On record before anything is done: whatever happens next, it is known which policy allowed it.
-    const Session planned = session_of(request, verdict, pod);
-    audit(*stored, "verdict", &planned, "", to_string(verdict.reason), "allowed by policy " + verdict.policy->name);
-    if (const auto* existing = pod.find_ephemeral(name)) {
-        if (!is_same_container(*existing, container)) {
-            const auto status = failed_status(request.status, request.generation, planned, Reason::injection_rejected,
-                                              "Pod " + pod.name + " already has a container " + name +
-                                                  " with other content, and it cannot be changed; choose another "
-                                                  "spec.containerName in a new request",
-                                              now());
-            auto ended = co_await record_end(key, stored, status, stop);
-            co_return ended;
-        }
-        adopt(key, stored, verdict, std::move(pod));
-        auto followed = co_await follow(key, stored, stop);
-        co_return followed;
-    }
-    // From here on the request holds its place, so that a burst cannot overbook what the verdict counted.
-    Session& session = sessions_[key];
-    session = planned;
-    session.request_uid = stored->uid;
-    auto rehearsed = co_await context_.cluster.inject(stored->ns, session.pod, session.pod_uid, container, true, stop);
-    if (!rehearsed && !is_dry_run_unsupported(rehearsed.error())) {
-        auto failed = co_await fail_injection(key, stored, std::move(rehearsed.error()), true, stop);
-        co_return failed;
-    }
-    const auto latest = context_.requests.get(key);
-    if (!latest || latest->uid != stored->uid || latest->deleting) {
-        forget(key);
-        co_return kube::ReconcileResult();
-    }
-    auto injected = co_await context_.cluster.inject(stored->ns, pod.name, pod.uid, container, false, stop);
-    if (!injected) {
-        auto failed = co_await fail_injection(key, stored, std::move(injected.error()), false, stop);
-        co_return failed;
-    }
-    Session& placed = sessions_[key];
-    if (injected->find_ephemeral(name) == nullptr) {
-        sessions_.erase(key);
-        co_return kube::fail(kube::ErrorKind::malformed, "the API server accepted the container but does not show it");
-    }
-    placed.injected = true;
-    placed.injected_at = now();
-    placed.injected_steady = context_.clock.steady_now();
-    const auto seen = first_seen_.find(key);
-    if (seen != first_seen_.end()) context_.metrics.injected(placed.injected_steady - seen->second);
-    first_seen_.erase(key);
-    kube::log::info("reconciler", "injected",
-                    {{"request", key}, {"pod", placed.pod}, {"container", placed.container}, {"image", placed.image}});
-    audit(*stored, "injected", &placed, to_string(Phase::starting), to_string(Reason::injecting), "");
-    emit(*stored, kube::EventType::normal, "Injected", "Inject",
-         "debug container " + placed.container + " was added to Pod " + placed.pod + " (policy " + placed.policy.name +
-             ")");
-    emit_on_pod(context_.events, *stored, placed, kube::EventType::normal, "DebugContainerInjected", "Inject",
-                "debug container " + placed.container + " was added for DebugRequest " + stored->name + " of " +
-                    request.spec.requester->username +
-                    (request.spec.on_behalf_of_username ? " on behalf of " + *request.spec.on_behalf_of_username : ""));
-    context_.follower.follow(key, std::move(*injected));
-    auto followed = co_await follow(key, stored, stop);
-    co_return followed;
-}
-
-asio::awaitable<RequestReconciler::Outcome> RequestReconciler::fail_injection(std::string key, Stored stored,
-                                                                              kube::Error error, bool dry_run,
-                                                                              std::stop_token stop) {
-    const Session session = sessions_[key];
-    sessions_.erase(key);  // the place is free again
-    const auto refusal = classify_refusal(error);
-    if (!refusal) {
-        // Judged anew after the back-off. The PATCH may have been carried out all the same.
-        if (!dry_run) unseen_[key] = session;
-        co_return std::unexpected(std::move(error));
-    }
-    kube::log::info("reconciler", "injection refused",
-                    {{"request", key}, {"dryRun", dry_run}, {"error", error.message}});
-    if (refusal->denied) {
-        Verdict verdict;
-        verdict.reason = refusal->reason;
-        verdict.message = refusal->message;
-        verdict.policy = session.policy;
-        verdict.image = session.image;
-        auto denied = co_await deny(key, stored, std::move(verdict), stop);
-        co_return denied;
-    }
-    const auto status = failed_status(stored->parsed->status, stored->parsed->generation, session, refusal->reason,
-                                      refusal->message, now());
-    auto ended = co_await record_end(key, stored, status, stop);
-    co_return ended;
+    auto begun = co_await begin_session(key, stored, std::move(*verdict), pods, stop);
+    co_return begun;
 }
 
 asio::awaitable<RequestReconciler::Outcome> RequestReconciler::deny(std::string key, Stored stored, Verdict verdict,
@@ -384,7 +375,7 @@ asio::awaitable<RequestReconciler::Outcome> RequestReconciler::record_end(std::s
             if (kind == kube::ErrorKind::not_found) co_return kube::ReconcileResult();
             co_return std::unexpected(written.error());
         }
-        recorded_[key] = stored->uid;
+        recorded_[key] = Recorded{.request_uid = stored->uid, .version = *written};
     }
     endings_.erase(key);
     announce_end(key, *stored, status);
@@ -399,17 +390,26 @@ void RequestReconciler::announce_end(const std::string& key, const StoredRequest
     context_.metrics.request_finished(stored.ns, phase, reason);
     kube::log::info("reconciler", "request ended",
                     {{"request", key}, {"phase", phase}, {"reason", reason}, {"message", status.message}});
-    audit(stored, *status.phase == Phase::denied ? "verdict" : "ended", nullptr, phase, reason, status.message);
+    audit(stored, *status.phase == Phase::denied ? "verdict" : "ended", phase, reason, status.message);
     emit(stored, kube::EventType::warning, reason, *status.phase == Phase::denied ? "Judge" : "Inject", status.message);
 }
 
+void RequestReconciler::forget_session(const std::string& key) {
+    const auto session = sessions_.extract(key);
+    if (session.empty()) return;
+    for (const SessionPart& part : session.mapped().parts) {
+        const std::string followed = part_key(key, part.pod);
+        context_.follower.unfollow(followed);
+        context_.metrics.session_over(followed);
+        context_.metrics.session_not_overdue(followed);
+    }
+}
+
 void RequestReconciler::forget(const std::string& key) {
-    context_.follower.unfollow(key);
-    context_.metrics.session_over(key);
-    context_.metrics.session_not_overdue(key);
-    sessions_.erase(key);
+    forget_session(key);
     recorded_.erase(key);
     endings_.erase(key);
+    settling_.erase(key);
     first_seen_.erase(key);
     unseen_.erase(key);
 }
@@ -430,25 +430,21 @@ void RequestReconciler::emit(const StoredRequest& stored, kube::EventType type, 
                             .note = note});
 }
 
-void RequestReconciler::audit(const StoredRequest& stored, std::string event, const Session* session,
-                              std::string_view phase, std::string_view reason, const std::string& message) {
-    AuditRecord record;
-    record.event = std::move(event);
-    record.request = stored.key();
-    record.request_uid = stored.uid;
-    if (stored.parsed && stored.parsed->spec.requester) {
-        record.requester = stored.parsed->spec.requester->username;
-        record.groups = stored.parsed->spec.requester->groups;
-    }
-    if (stored.parsed) record.on_behalf_of = stored.parsed->spec.on_behalf_of_username.value_or("");
+void RequestReconciler::audit(const StoredRequest& stored, std::string event, std::string_view phase,
+                              std::string_view reason, const std::string& message, const Session* session,
+                              const SessionPart* part) {
+    AuditRecord record = audit_record(std::move(event), stored);
     if (session != nullptr) {
-        record.pod = session->pod;
-        record.container = session->container;
         record.image = session->image;
         record.policy = session->policy.name;
-    } else if (stored.parsed) {
-        record.pod = stored.parsed->spec.target.pod_name;
-        record.image = stored.parsed->spec.image;
+        if (part == nullptr && session->parts.size() == 1) part = &session->parts.front();
+        std::string pods;
+        for (const SessionPart& each : session->parts) pods += (pods.empty() ? "" : ",") + each.pod;
+        record.pod = std::move(pods);
+    }
+    if (part != nullptr) {
+        record.pod = part->pod;
+        record.container = part->container;
     }
     record.phase = phase;
     record.reason = reason;

@@ -30,12 +30,14 @@ bool is_open(const PodView& pod, const PodView::EphemeralContainer& container) {
     return true;
 }
 
-/// The sessions that are open in the Pod, with the container that each joins: those that hold a place there, and those
-/// that the Pod itself shows. The Pod knows of sessions whose request is finished or was deleted, and of such as were
-/// injected a moment before the operator restarted.
+/// The sessions that are open in the Pod, by request, with the container that each joins: those that hold a place
+/// there, and those that the Pod itself shows. The Pod knows of sessions whose request is finished or was deleted, and
+/// of such as were injected a moment before the operator restarted.
 std::map<std::string, std::string> open_sessions(const RuleContext& context) {
-    std::map<std::string, std::string> open = context.facts.sessions.in_pod;
-    if (context.pod == nullptr) return open;
+    if (context.pod == nullptr) return {};
+    std::map<std::string, std::string> open;
+    const auto& in_pod = context.facts.sessions.in_pod;
+    if (const auto found = in_pod.find(context.pod->name); found != in_pod.end()) open = found->second;
     const api::DebugRequest& request = context.facts.request;
     const std::string own = request.namespace_name + "/" + request.name;
     for (const PodView::EphemeralContainer& container : context.pod->ephemeral_containers) {
@@ -45,11 +47,16 @@ std::map<std::string, std::string> open_sessions(const RuleContext& context) {
     return open;
 }
 
-Denial too_many(const RuleContext& context, std::int64_t active, std::int64_t most, const char* where,
-                const char* field) {
-    return {Reason::limit_exceeded, std::to_string(active) + " sessions are active " + where + ", and " +
-                                        policy_name(context) + " allows " + std::to_string(most) + " (limits." + field +
-                                        "); ask again when one has ended"};
+/// The denial where `wanted` sessions more than are `active` would be more than `most`.
+RuleResult check_places(const RuleContext& context, std::int64_t active, std::int64_t wanted, std::int64_t most,
+                        const std::string& where, const char* field) {
+    if (active + wanted <= most) return std::nullopt;
+    const std::string asked =
+        wanted == 1 ? "" : ", the request is for " + std::to_string(wanted) + " more (one in each Pod)";
+    const char* const remedy = wanted == 1 ? "ask again when one has ended" : "ask for fewer Pods or again later";
+    return Denial{Reason::limit_exceeded, std::to_string(active) + " sessions are active " + where + asked + ", and " +
+                                              policy_name(context) + " allows " + std::to_string(most) + " (limits." +
+                                              field + "); " + remedy};
 }
 
 }  // namespace
@@ -76,11 +83,11 @@ RuleResult check_exclusive(const RuleContext& context) {
     for (const auto& [request, container] : open_sessions(context)) {
         const bool joins_default = container.empty() && fallback == context.target;
         if (container != context.target->name && !joins_default) continue;
-        return Denial{Reason::session_exists, "DebugRequest " + in_quotes(request) +
-                                                  " has a session open in container " +
-                                                  in_quotes(context.target->name) + ", and " + policy_name(context) +
-                                                  " allows one at a time (limits.exclusive); ask again when it has "
-                                                  "ended"};
+        return Denial{Reason::session_exists,
+                      "DebugRequest " + in_quotes(request) + " has a session open in container " +
+                          in_quotes(context.target->name) + of_pod(context) + ", and " + policy_name(context) +
+                          " allows one at a time (limits.exclusive); ask again when it has "
+                          "ended"};
     }
     return std::nullopt;
 }
@@ -88,19 +95,18 @@ RuleResult check_exclusive(const RuleContext& context) {
 RuleResult check_limits(const RuleContext& context) {
     const api::PolicyLimits& limits = context.policy.spec().limits;
     const Sessions& sessions = context.facts.sessions;
-    const auto in_pod = static_cast<std::int64_t>(open_sessions(context).size());
-    if (in_pod >= limits.max_per_pod) {
-        return too_many(context, in_pod, limits.max_per_pod, "in the Pod", "maxPerPod");
+    if (context.pod != nullptr) {
+        const auto active = static_cast<std::int64_t>(open_sessions(context).size());
+        const std::string where = "in " + pod_name(context.facts.request, *context.pod);
+        if (auto denial = check_places(context, active, 1, limits.max_per_pod, where, "maxPerPod")) return denial;
     }
-    if (sessions.in_namespace >= limits.max_active_per_namespace) {
-        return too_many(context, sessions.in_namespace, limits.max_active_per_namespace, "in the namespace",
-                        "maxActivePerNamespace");
+    const auto wanted = context.pod == nullptr ? 1 : static_cast<std::int64_t>(context.facts.pods->size());
+    if (auto denial = check_places(context, sessions.in_namespace, wanted, limits.max_active_per_namespace,
+                                   "in the namespace", "maxActivePerNamespace")) {
+        return denial;
     }
-    if (sessions.by_requester >= limits.max_active_per_requester) {
-        return too_many(context, sessions.by_requester, limits.max_active_per_requester, "by this requester",
+    return check_places(context, sessions.by_requester, wanted, limits.max_active_per_requester, "by this requester",
                         "maxActivePerRequester");
-    }
-    return std::nullopt;
 }
 
 }  // namespace endoscope::controller::rules

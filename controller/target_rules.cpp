@@ -24,15 +24,25 @@ RuleResult check_container_found(const api::DebugRequest& request, const PodView
     }
     const std::string& asked =
         request.spec.target.container.empty() ? pod.default_container : request.spec.target.container;
-    return deny(Reason::container_not_found,
-                "spec.target.container: the Pod has no container " + in_quotes(asked) + "; it has " + names);
+    return deny(Reason::container_not_found, "spec.target.container: " + pod_name(request, pod) + " has no container " +
+                                                 in_quotes(asked) + "; it has " + names);
 }
 
 }  // namespace
 
+Denial target_not_found(const api::DebugRequest& request) {
+    const std::string& name = request.spec.target.pod_name;
+    const std::string where = "namespace " + in_quotes(request.namespace_name);
+    if (name.empty()) {
+        return deny(Reason::target_not_found, "spec.target: no running Pod of " + where + " matches");
+    }
+    return deny(Reason::target_not_found, "spec.target.podName: there is no Pod " + in_quotes(name) + " in " + where);
+}
+
 RuleResult check_target(const api::DebugRequest& request, const PodView& pod, const PodView::Container* target) {
     if (auto denial = check_container_found(request, pod, target)) return denial;
-    const std::string name = "spec.target.podName: Pod " + in_quotes(pod.name);
+    const char* const field = request.spec.target.pod_name.empty() ? "spec.target" : "spec.target.podName";
+    const std::string name = std::string(field) + ": Pod " + in_quotes(pod.name);
     if (pod.node_name.empty()) {
         return deny(Reason::target_not_scheduled, name + " is not assigned to a node yet; ask again when it runs");
     }
@@ -56,18 +66,20 @@ namespace rules {
 RuleResult check_target_allowed(const RuleContext& context) {
     if (context.pod == nullptr || context.target == nullptr) return std::nullopt;
     const api::PolicyTargets& targets = context.policy.spec().targets;
+    const bool is_named = !context.facts.request.spec.target.pod_name.empty();
+    const std::string pod = is_named ? "a Pod" : pod_name(context.facts.request, *context.pod);
     const auto refuse = [&](const std::string& what, std::string_view field) {
         return deny(Reason::target_not_allowed, "spec.target: " + what + " is not allowed by targets." +
                                                     std::string(field) + " of " + policy_name(context));
     };
-    if (!targets.pod_selector.matches(context.pod->labels)) return refuse("a Pod with these labels", "podSelector");
+    if (!targets.pod_selector.matches(context.pod->labels)) return refuse(pod + " with these labels", "podSelector");
     const std::string& container = context.target->name;
     if (!targets.containers.empty() && !any_matches(targets.containers, container)) {
-        return refuse("container " + in_quotes(container), "containers");
+        return refuse("container " + in_quotes(container) + of_pod(context), "containers");
     }
     if (!any_matches(targets.allow_service_accounts, context.pod->service_account)) {
-        return refuse("a Pod that runs as service account " + in_quotes(context.pod->service_account),
-                      "allowServiceAccounts");
+        const std::string account = "service account " + in_quotes(context.pod->service_account);
+        return refuse(pod + " that runs as " + account, "allowServiceAccounts");
     }
     return std::nullopt;
 }
@@ -77,8 +89,8 @@ namespace {
 RuleResult check_trait(const RuleContext& context, bool present, bool allowed, Reason reason, const char* what,
                        const char* field) {
     if (!present || allowed) return std::nullopt;
-    return deny(reason, std::string("spec.target: the Pod ") + what + ", which " + policy_name(context) +
-                            " does not allow (targets." + field + ")");
+    return deny(reason, "spec.target: " + pod_name(context.facts.request, *context.pod) + " " + what + ", which " +
+                            policy_name(context) + " does not allow (targets." + field + ")");
 }
 
 }  // namespace

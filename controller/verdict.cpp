@@ -4,7 +4,6 @@
 #include "controller/verdict_rules.hpp"
 
 #include <algorithm>
-#include <expected>
 #include <utility>
 
 namespace endoscope::controller {
@@ -22,91 +21,65 @@ enum class WhenMissing : std::uint8_t {
 struct Candidate {
     const CompiledPolicy* policy;
     RuleResult denial = std::nullopt;
+
+    bool accepts() const { return !denial; }
 };
+
+/// A Pod of the request, and the container in it whose processes are joined.
+struct Target {
+    const PodView* pod = nullptr;
+    const PodView::Container* container = nullptr;
+};
+
+bool wants_approval(const CompiledPolicy& policy) {
+    return policy.spec().approval && policy.spec().approval->required > 0;
+}
+
+api::PolicyRef reference(const CompiledPolicy& policy) {
+    return {.name = policy.name(), .uid = policy.uid(), .generation = policy.generation()};
+}
 
 class Judge final {
   public:
     Judge(const Facts& facts, WhenMissing when_missing) : facts_(facts), when_missing_(when_missing) {}
 
     std::variant<Verdict, Need> run() {
-        if (auto denial = check_spec()) return denied(*std::move(denial));
-        if (auto denial = check_identity()) return denied(*std::move(denial));
-        if (auto denial = check_own_namespace()) return denied(*std::move(denial));
+        if (auto denial = check_request()) return denied(*std::move(denial));
         if (auto need = select_policies()) return *need;
-        if (auto denial = check_selected()) return denied(*std::move(denial));
+        if (selecting_.empty()) return denied(no_policy_selects(facts_));
         if (auto need = authorize()) return *need;
         if (nobody_left()) return best_denial();
-        if (std::holds_alternative<PodNotLookedUp>(facts_.pod) && when_missing_ == WhenMissing::ask) {
-            return Need{.what = Need::What::pod};
-        }
-        if (auto denial = find_target()) {
+        if (!facts_.pods && must_ask()) return Need{.what = Need::What::pods};
+        if (auto denial = find_targets()) {
             for (Candidate& candidate : candidates_) {
-                if (!candidate.denial) candidate.denial = denial;
+                if (candidate.accepts()) candidate.denial = denial;
             }
             return denied(*std::move(denial));
         }
         find_denying_policy();
-        for (Candidate& candidate : candidates_) {
-            if (!candidate.denial) candidate.denial = check_policy(context(candidate));
-        }
+        check_every_target(check_policy);
         if (nobody_left()) return best_denial();
-        if (!facts_.namespace_labels && when_missing_ == WhenMissing::ask) {
-            return Need{.what = Need::What::namespace_labels};
-        }
-        for (Candidate& candidate : candidates_) {
-            if (!candidate.denial && pod_ != nullptr) {
-                candidate.denial = check_pod_security(context(candidate), plan(candidate));
-            }
-        }
+        if (!facts_.namespace_labels && must_ask()) return Need{.what = Need::What::namespace_labels};
+        check_every_target(check_pod_security);
         return nobody_left() ? best_denial() : accepted();
     }
 
   private:
-    const api::DebugRequestSpec& spec() const { return facts_.request.spec; }
-    const std::string& namespace_name() const { return facts_.request.namespace_name; }
+    bool must_ask() const { return when_missing_ == WhenMissing::ask; }
 
-    RuleResult check_spec() {
-        const std::vector<api::FieldError> errors = api::validate(facts_.request);
-        if (!errors.empty()) {
-            std::string message;
-            for (const api::FieldError& error : errors)
-                message.append(message.empty() ? "" : "; ").append(error.text());
-            return Denial{Reason::invalid_spec, std::move(message)};
-        }
-        auto image = parse_image_reference(spec().image);
-        if (!image) {
-            return Denial{Reason::invalid_image_reference,
-                          "spec.image: " + image.error() + "; write it as host/path:tag or host/path@sha256:..."};
-        }
+    RuleResult check_request() {
+        if (auto denial = check_spec(facts_.request)) return denial;
+        auto image = read_image(facts_.request);
+        if (!image) return std::move(image.error());
         image_ = *std::move(image);
-        return std::nullopt;
-    }
-
-    RuleResult check_identity() const {
-        switch (facts_.identity) {
-            case IdentityCheck::missing:
-                break;
-            case IdentityCheck::invalid:
-                return Denial{Reason::identity_invalid,
-                              "spec.requester: is not what the admission webhook wrote when the request was created; "
-                              "create the request anew, without spec.requester"};
-            case IdentityCheck::unknown_key:
-                return Denial{Reason::identity_invalid,
-                              "spec.requester: is sealed with a key that Endoscope does not have: the key was lost or "
-                              "is too old, or the seal is forged; create the request again"};
-            case IdentityCheck::valid:
-                if (!spec().requester || spec().requester->username.empty()) break;
-                return std::nullopt;
-        }
-        return Denial{Reason::identity_missing,
-                      "spec.requester: the admission webhook has not written who asks; create the request anew, and "
-                      "check the webhook if that does not help"};
+        if (auto denial = check_stamp(facts_)) return denial;
+        return check_own_namespace(facts_);
     }
 
     std::optional<Need> select_policies() {
         const api::Labels* const labels = facts_.namespace_labels ? &*facts_.namespace_labels : nullptr;
         for (const auto& policy : facts_.policies) {
-            switch (policy->selects(namespace_name(), labels)) {
+            switch (policy->selects(facts_.request.namespace_name, labels)) {
                 case CompiledPolicy::Selection::not_selected:
                     break;
                 case CompiledPolicy::Selection::needs_labels:
@@ -120,22 +93,6 @@ class Judge final {
         return std::nullopt;
     }
 
-    RuleResult check_own_namespace() const {
-        if (namespace_name() != facts_.operator_namespace) return std::nullopt;
-        return Denial{Reason::namespace_protected, "namespace \"" + namespace_name() +
-                                                       "\" is Endoscope's own; its Pods cannot be debugged through it"};
-    }
-
-    RuleResult check_selected() const {
-        if (!selecting_.empty()) return std::nullopt;
-        if (namespace_name() == "kube-system") {
-            return Denial{Reason::namespace_protected,
-                          "namespace \"kube-system\" is protected: a DebugPolicy must name it literally"};
-        }
-        return Denial{Reason::no_policy,
-                      "no DebugPolicy selects namespace \"" + namespace_name() + "\"; ask an administrator for one"};
-    }
-
     /// Makes the selecting policies candidates, those without a right to them already denied.
     std::optional<Need> authorize() {
         for (const CompiledPolicy* const policy : selecting_) {
@@ -144,107 +101,33 @@ class Judge final {
                 candidate.denial =
                     Denial{Reason::policy_invalid, "policy \"" + policy->name() +
                                                        "\" is invalid and allows nothing: " + policy->error()->text()};
-            } else if (needs_impersonation() && !facts_.impersonation && when_missing_ == WhenMissing::ask) {
-                return Need{.what = Need::What::impersonation};
-            } else if (auto denial = impersonation_denial()) {
-                candidate.denial = *std::move(denial);
-            } else if (const auto answer = authorization_of(*policy)) {
-                candidate.denial = authorization_denial(*policy, *answer);
-            } else if (when_missing_ == WhenMissing::ask) {
-                return need_authorization(*policy);
+            } else if (auto need = missing_authorization(facts_, *policy); need && must_ask()) {
+                return need;
+            } else {
+                candidate.denial = check_authorization(facts_, *policy);
             }
             candidates_.push_back(std::move(candidate));
         }
         return std::nullopt;
     }
 
-    bool needs_impersonation() const { return spec().on_behalf_of_username.has_value(); }
-
-    std::string requester() const { return "requester \"" + api::printable(spec().requester->username) + "\""; }
-
-    /// Whose rights are asked for, for messages.
-    std::string subject() const {
-        if (!needs_impersonation()) return requester();
-        return "\"" + api::printable(*spec().on_behalf_of_username) + "\", on whose behalf " + requester() + " asks,";
-    }
-
-    /// Says nothing about that user: only what the author may do.
-    RuleResult impersonation_denial() const {
-        if (!needs_impersonation() || !facts_.impersonation) return std::nullopt;
-        const std::string other = "\"" + api::printable(*spec().on_behalf_of_username) + "\"";
-        switch (*facts_.impersonation) {
-            case Authorization::allowed:
-                return std::nullopt;
-            case Authorization::failed:
-                return Denial{Reason::authorization_failed, "spec.onBehalfOf: whether " + requester() +
-                                                                " may impersonate " + other +
-                                                                " could not be checked; it will be tried again"};
-            case Authorization::denied:
-                break;
+    /// Finds the Pods, and in each the container to join, unless nobody knows yet whether the requester may be told
+    /// anything about them.
+    RuleResult find_targets() {
+        const bool may_know = std::ranges::any_of(candidates_, [&](const Candidate& candidate) {
+            return candidate.accepts() && is_authorized(facts_, *candidate.policy);
+        });
+        if (!facts_.pods || !may_know) return std::nullopt;
+        if (facts_.pods->empty()) return target_not_found(facts_.request);
+        targets_.clear();
+        const std::string& asked = facts_.request.spec.target.container;
+        for (const PodView& pod : *facts_.pods) {
+            const PodView::Container* const container =
+                asked.empty() ? pod.default_target() : pod.find_container(asked);
+            if (auto denial = check_target(facts_.request, pod, container)) return denial;
+            targets_.push_back({.pod = &pod, .container = container});
         }
-        return Denial{Reason::not_authorized, "spec.onBehalfOf: " + requester() + " may not impersonate " + other +
-                                                  "; ask for a Role with verb impersonate on that user, or leave "
-                                                  "spec.onBehalfOf out"};
-    }
-
-    std::optional<Authorization> authorization_of(const CompiledPolicy& policy) const {
-        switch (policy.spec().authorization) {
-            case api::AuthorizationMode::pod_permission:
-                return facts_.pod_permission;
-            case api::AuthorizationMode::use_policy: {
-                const auto found = facts_.use_policy.find(policy.name());
-                if (found == facts_.use_policy.end()) return std::nullopt;
-                return found->second;
-            }
-        }
-        return Authorization::denied;
-    }
-
-    static Need need_authorization(const CompiledPolicy& policy) {
-        if (policy.spec().authorization == api::AuthorizationMode::pod_permission) {
-            return {.what = Need::What::pod_permission};
-        }
-        return {.what = Need::What::use_policy, .policy = policy.name()};
-    }
-
-    RuleResult authorization_denial(const CompiledPolicy& policy, Authorization answer) const {
-        const bool by_pod = policy.spec().authorization == api::AuthorizationMode::pod_permission;
-        const std::string who = subject() + " ";
-        switch (answer) {
-            case Authorization::allowed:
-                return std::nullopt;
-            case Authorization::failed:
-                return Denial{Reason::authorization_failed,
-                              "whether " + who + "may do this could not be checked; it will be tried again"};
-            case Authorization::denied:
-                break;
-        }
-        // The same words whether the Pod exists or not: who may not debug it is not told either.
-        if (by_pod) {
-            const std::string& name = spec().target.pod_name;
-            return Denial{Reason::not_authorized, who + "may not patch pods/ephemeralcontainers of " +
-                                                      (name.empty() ? "Pods" : "Pod \"" + name + "\"") +
-                                                      " in namespace \"" + namespace_name() +
-                                                      "\", or there is no such Pod; ask for a Role that allows it"};
-        }
-        return Denial{Reason::not_authorized, who + "may not use DebugPolicy \"" + policy.name() +
-                                                  "\" in namespace \"" + namespace_name() +
-                                                  "\"; ask for a Role with verb use on debugpolicies/" + policy.name()};
-    }
-
-    RuleResult find_target() {
-        if (std::holds_alternative<PodAbsent>(facts_.pod)) {
-            return Denial{Reason::target_not_found,
-                          spec().target.pod_name.empty()
-                              ? "spec.target: no running Pod of namespace \"" + namespace_name() + "\" matches"
-                              : "spec.target.podName: there is no Pod \"" + spec().target.pod_name +
-                                    "\" in namespace \"" + namespace_name() + "\""};
-        }
-        pod_ = std::get_if<PodView>(&facts_.pod);
-        if (pod_ == nullptr) return std::nullopt;
-        const std::string& asked = spec().target.container;
-        target_ = asked.empty() ? pod_->default_target() : pod_->find_container(asked);
-        return check_target(facts_.request, *pod_, target_);
+        return std::nullopt;
     }
 
     /// Once for all candidates: a denial holds against every one of them, also one by an invalid policy.
@@ -257,21 +140,27 @@ class Judge final {
         }
     }
 
-    RuleContext context(const Candidate& candidate) const {
+    RuleContext context(const Candidate& candidate, const Target& target) const {
         return {.facts = facts_,
                 .policy = *candidate.policy,
                 .image = image_,
                 .denying_policy = denying_policy_,
                 .denying_pattern = denying_pattern_,
-                .is_authorized = authorization_of(*candidate.policy) == Authorization::allowed &&
-                                 (!needs_impersonation() || facts_.impersonation == Authorization::allowed),
-                .pod = pod_,
-                .target = target_};
+                .is_authorized = is_authorized(facts_, *candidate.policy),
+                .pod = target.pod,
+                .target = target.container};
     }
 
-    bool nobody_left() const {
-        return std::ranges::all_of(candidates_, [](const auto& candidate) { return candidate.denial.has_value(); });
+    /// Has each candidate that is left check every Pod; its first denial stands.
+    void check_every_target(RuleResult (*check)(const RuleContext&)) {
+        for (Candidate& candidate : candidates_) {
+            for (const Target& target : targets_) {
+                if (candidate.accepts()) candidate.denial = check(context(candidate, target));
+            }
+        }
     }
+
+    bool nobody_left() const { return std::ranges::none_of(candidates_, &Candidate::accepts); }
 
     Verdict start(bool allowed, Reason reason, std::string message) const {
         Verdict verdict;
@@ -280,7 +169,7 @@ class Judge final {
         verdict.message = api::truncated(std::move(message), api::bounds::kMessage);
         if (!image_.path.empty()) verdict.image = image_.canonical();
         for (const Candidate& candidate : candidates_) {
-            PolicyRow row{.name = candidate.policy->name(), .accepted = !candidate.denial, .message = {}};
+            PolicyRow row{.name = candidate.policy->name(), .accepted = candidate.accepts(), .message = {}};
             row.reason = candidate.denial                    ? candidate.denial->reason
                          : wants_approval(*candidate.policy) ? Reason::approval_required
                                                              : Reason::allowed;
@@ -288,10 +177,6 @@ class Judge final {
             verdict.policies.push_back(std::move(row));
         }
         return verdict;
-    }
-
-    static bool wants_approval(const CompiledPolicy& policy) {
-        return policy.spec().approval && policy.spec().approval->required > 0;
     }
 
     Verdict denied(Denial denial) const { return start(false, denial.reason, std::move(denial.message)); }
@@ -309,34 +194,23 @@ class Judge final {
         return verdict;
     }
 
-    ContainerPlan plan(const Candidate& candidate) const {
-        // The rules of the policy have passed, so that there is a security context.
-        return ContainerPlan{
-            .name = container_name(facts_.request, pod_->uid),
-            .image = image_.canonical(),
-            .has_digest = !image_.digest.empty(),
-            .target_container = target_->name,
-            .profile = spec().profile,
-            .security_context = resolve_security_context(context(candidate)).value_or(api::SecurityContext{})};
-    }
-
     /// Some policy accepts: the first by name that does not ask for approval, else the first that does.
     Verdict accepted() const {
-        const auto accepts = [](const Candidate& each) { return !each.denial.has_value(); };
-        auto found = std::ranges::find_if(
-            candidates_, [&](const Candidate& each) { return accepts(each) && !wants_approval(*each.policy); });
-        if (found == candidates_.end()) return approval_required(*std::ranges::find_if(candidates_, accepts)->policy);
-
+        const auto found = std::ranges::find_if(
+            candidates_, [](const Candidate& each) { return each.accepts() && !wants_approval(*each.policy); });
+        if (found == candidates_.end()) {
+            return approval_required(*std::ranges::find_if(candidates_, &Candidate::accepts)->policy);
+        }
         const CompiledPolicy& policy = *found->policy;
         Verdict verdict = start(true, Reason::allowed, "allowed by policy \"" + policy.name() + "\"");
         verdict.policy = reference(policy);
-        if (pod_ != nullptr && target_ != nullptr) {
-            verdict.container = plan(*found);
-            warn_of_root(verdict.container->security_context, verdict.warnings);
+        for (const Target& target : targets_) {
+            if (target.pod != nullptr) verdict.containers.push_back(plan_container(context(*found, target)));
         }
+        verdict.warnings = warnings_on(facts_, verdict.containers);
         const api::PolicyLimits& limits = policy.spec().limits;
-        verdict.deadline_seconds =
-            spec().deadline_seconds.value_or(std::min(limits.default_deadline_seconds, limits.max_deadline_seconds));
+        verdict.deadline_seconds = facts_.request.spec.deadline_seconds.value_or(
+            std::min(limits.default_deadline_seconds, limits.max_deadline_seconds));
         verdict.start_deadline_seconds = limits.start_deadline_seconds;
         return verdict;
     }
@@ -350,23 +224,6 @@ class Judge final {
         return verdict;
     }
 
-    void warn_of_root(const api::SecurityContext& context, std::vector<std::string>& warnings) const {
-        if (context.run_as_non_root != true || context.run_as_user) return;
-        const std::string profile = "profile " + spec().profile;
-        if (!pod_->run_as_user) {
-            warnings.push_back(profile +
-                               " sets no user and the Pod names none: the kubelet will refuse an image that runs as "
-                               "root; set spec.runAs.user");
-        } else if (*pod_->run_as_user == 0) {
-            warnings.push_back("the Pod runs as user 0, which the kubelet refuses with " + profile +
-                               "; set spec.runAs.user");
-        }
-    }
-
-    static api::PolicyRef reference(const CompiledPolicy& policy) {
-        return {.name = policy.name(), .uid = policy.uid(), .generation = policy.generation()};
-    }
-
     const Facts& facts_;
     const WhenMissing when_missing_;
     ImageReference image_;
@@ -374,8 +231,9 @@ class Judge final {
     std::vector<Candidate> candidates_;             // By name.
     const CompiledPolicy* denying_policy_ = nullptr;
     const ImagePattern* denying_pattern_ = nullptr;
-    const PodView* pod_ = nullptr;
-    const PodView::Container* target_ = nullptr;
+    // In the order of `Facts::pods`. While nothing is known of them one that is empty: the rules that need no Pod are
+    // checked all the same.
+    std::vector<Target> targets_ = std::vector<Target>(1);
 };
 
 }  // namespace

@@ -21,6 +21,15 @@ std::string policy_name(const RuleContext& context) {
     return "policy " + in_quotes(context.policy.name());
 }
 
+std::string pod_name(const api::DebugRequest& request, const PodView& pod) {
+    return request.spec.target.pod_name.empty() ? "Pod " + in_quotes(pod.name) : "the Pod";
+}
+
+std::string of_pod(const RuleContext& context) {
+    const bool is_named = !context.facts.request.spec.target.pod_name.empty();
+    return is_named ? std::string() : " of " + pod_name(context.facts.request, *context.pod);
+}
+
 std::string listed(const RuleContext& context, const std::vector<std::string>& names) {
     if (!context.is_authorized) return {};
     constexpr std::size_t kEnough = 400;

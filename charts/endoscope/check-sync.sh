@@ -35,7 +35,10 @@ diff -u "$manifests/rbac/users.yaml" <(as_manifest user-roles.yaml)
 diff -u "$manifests/webhooks.yaml" <(as_manifest webhooks.yaml)
 diff -u "$manifests/fence/fence.yaml" <(as_manifest fence.yaml)
 diff -u "$manifests/cert-manager/certificate.yaml" <(as_manifest certificate.yaml)
+for component in terminate evict retention; do
+  diff -u "$manifests/$component/rbac.yaml" <(as_manifest "$component.yaml")
+done
 diff -u "$manifests/service.yaml" <(as_manifest service.yaml)
 diff -u <(without_values <"$manifests/network_policy.yaml") <(as_manifest network-policy.yaml | without_values)
 diff -u <(without_values <"$manifests/deployment.yaml") <(as_manifest deployment.yaml | without_values)
-echo "chart: CRDs, roles, webhooks, Services, the Deployment and the fence are the same as in manifests"
+echo "chart: CRDs, roles, webhooks, Services, the Deployment, the opt-in rights and the fence are the same as in manifests"

@@ -155,6 +155,10 @@ class App {
         client.qps = options_.kube_api_qps;
         client.burst = options_.kube_api_burst;
         client_ = std::make_unique<kube::Client>(transport, *clock_, client, credentials);
+        commands_ = kube::make_command_runner(
+            transport, *clock_,
+            {.user_agent = client.user_agent, .path_prefix = client.path_prefix, .observer = client.observer},
+            credentials);
         std::random_device random;
         events_ =
             std::make_unique<kube::EventRecorder>(io_.get_executor(), *client_, *clock_,
@@ -241,6 +245,7 @@ class App {
         settings.ns = options_.ns;
         settings.max_concurrent_reconciles = options_.max_concurrent_reconciles;
         settings.sync_period = options_.sync_period;
+        settings.retain_finished = options_.retain_finished;
         settings.seal_keys = options_.seal_keys;
         settings.webhooks = webhook_metrics_.get();
         settings.deny_at_admission = options_.deny_at_admission;
@@ -249,8 +254,8 @@ class App {
             settings.election = election_.get();
             settings.write_timeout = options_.lease_times.lease - options_.lease_times.renew_deadline;
         }
-        operator_ = std::make_unique<controller::Operator>(io_.get_executor(), *client_, *clock_, registry_, audit_,
-                                                           *events_, settings);
+        operator_ = std::make_unique<controller::Operator>(io_.get_executor(), *client_, *commands_, *clock_, registry_,
+                                                           audit_, *events_, settings);
         co_return Result<void>();
     }
 
@@ -388,6 +393,7 @@ class App {
     kube::TaskGroup running_;
     kube::ClientOptions client_options_;
     std::unique_ptr<kube::Client> client_;
+    std::unique_ptr<kube::CommandRunner> commands_;
     std::unique_ptr<kube::Client> election_client_;
     std::unique_ptr<kube::EventRecorder> events_;
     std::unique_ptr<LeaderReporter> leader_reporter_;

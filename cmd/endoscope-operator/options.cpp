@@ -41,6 +41,7 @@ struct Raw {
     std::string renew_deadline = "10s";
     std::string retry_period = "2s";
     std::string sync_period = "0s";
+    std::string retain_finished = "0s";
     std::string seal_key_rotation = "720h";
     std::string seal_key_retention = "24h";
     std::string seal_key_refresh = "30s";
@@ -167,6 +168,9 @@ void add_operator_flags(CLI::App& app, Options& options, Raw& raw, bool dev) {
         ->capture_default_str();
     app.add_option("--sync-period", raw.sync_period, "look at every request again this often, 0 for never")
         ->capture_default_str();
+    app.add_option("--retain-finished", raw.retain_finished,
+                   "remove requests that have been over for so long and that no GitOps tool manages, 0 for never")
+        ->capture_default_str();
     app.add_option("--seal-key-rotation", raw.seal_key_rotation, "how long a seal key is in use, 0 for ever")
         ->capture_default_str();
     app.add_option("--seal-key-retention", raw.seal_key_retention, "how long an earlier seal key is accepted")
@@ -229,6 +233,8 @@ void take(Options& options, const Raw& raw) {
         throw CLI::ValidationError("--leader-elect-lease-duration", valid.error().message);
     }
     options.sync_period = parse_duration("--sync-period", raw.sync_period);
+    options.retain_finished =
+        parse_duration("--retain-finished", raw.retain_finished, std::chrono::hours(24 * 365 * 10));
     constexpr std::chrono::hours kYear(8760);
     options.seal_keys = {.rotation = parse_duration("--seal-key-rotation", raw.seal_key_rotation, kYear),
                          .retention = parse_duration("--seal-key-retention", raw.seal_key_retention, kYear),

@@ -40,7 +40,8 @@ struct Options {
     int max_concurrent_reconciles = 16;
     double kube_api_qps = 0;  ///< Requests a second to the API server; 0 = no limit of ours.
     int kube_api_burst = 30;
-    kube::Duration sync_period{};  ///< Look at every request again this often; 0 = never.
+    kube::Duration sync_period{};      ///< Look at every request again this often; 0 = never.
+    kube::Duration retain_finished{};  ///< Remove requests that have been over for that long; 0 = never.
     controller::SealKeySettings seal_keys;
     kube::Duration shutdown_delay{};  ///< How long webhooks are still served after a SIGTERM.
     kube::Duration shutdown_timeout = std::chrono::seconds(30);  ///< From a SIGTERM to a forced end.

@@ -4,7 +4,6 @@
 #include "api/timestamp.hpp"
 #include "cmd/kubectl-endoscope/cluster_files.hpp"
 #include "cmd/kubectl-endoscope/verdict_output.hpp"
-#include "controller/not_yet.hpp"
 #include "controller/subject.hpp"
 #include "controller/target_selection.hpp"
 #include "controller/verdict.hpp"
@@ -13,6 +12,7 @@
 
 #include <algorithm>
 #include <iostream>
+#include <set>
 #include <utility>
 
 namespace endoscope::cli {
@@ -31,23 +31,27 @@ constexpr const char* kNameLabel = "kubernetes.io/metadata.name";
 /// Name of the user where neither the flags nor the request say who asks.
 constexpr const char* kSomeone = "someone";
 
-/// The Pod that a stored request is about.
-bool is_about(const api::DebugRequest& active, const controller::PodView& pod) {
-    if (active.namespace_name != pod.namespace_name) return false;
-    return active.spec.target.pod_name == pod.name ||
-           std::ranges::any_of(active.status.targets, [&](const auto& row) { return row.pod_name == pod.name; });
+/// The Pods in which an active request holds a place: those on record, else the one that it names. One without a name
+/// where nobody can tell.
+std::set<std::string> places_of(const api::DebugRequest& active) {
+    std::set<std::string> pods;
+    for (const api::TargetStatus& row : active.status.targets) pods.insert(row.pod_name);
+    if (pods.empty()) pods.insert(active.spec.target.pod_name);
+    return pods;
 }
 
-controller::Sessions count(const api::DebugRequest& request, const controller::PodView* pod,
-                           const std::vector<api::DebugRequest>& active) {
+controller::Sessions count(const api::DebugRequest& request, const std::vector<api::DebugRequest>& active) {
     controller::Sessions sessions;
     for (const api::DebugRequest& other : active) {
         const bool same_namespace = other.namespace_name == request.namespace_name;
         if (same_namespace && other.name == request.name) continue;
-        if (same_namespace) ++sessions.in_namespace;
-        if (controller::subject_name(other.spec) == controller::subject_name(request.spec)) ++sessions.by_requester;
-        if (pod == nullptr || !is_about(other, *pod)) continue;
-        sessions.in_pod[other.namespace_name + "/" + other.name] = other.spec.target.container;
+        const bool same_subject = controller::subject_name(other.spec) == controller::subject_name(request.spec);
+        for (const std::string& pod : places_of(other)) {
+            if (same_subject) ++sessions.by_requester;
+            if (!same_namespace) continue;
+            ++sessions.in_namespace;
+            sessions.in_pod[pod][other.namespace_name + "/" + other.name] = other.spec.target.container;
+        }
     }
     return sessions;
 }
@@ -73,37 +77,20 @@ api::Labels labels_of(const std::string& namespace_name, const ClusterFiles& fil
     return labels;
 }
 
-/// The Pods that the request is about; one that is nullptr where there is none.
-std::vector<const controller::PodView*> pods_of(const api::DebugRequest& request, const ClusterFiles& files) {
+/// The Pods that the request is about.
+std::vector<controller::PodView> pods_of(const api::DebugRequest& request, const ClusterFiles& files) {
     std::vector<const controller::PodView*> candidates;
     for (const auto& [key, pod] : files.pods) {
         if (key.first == request.namespace_name) candidates.push_back(&pod);
     }
-    auto chosen = controller::select_pods(request.spec.target, candidates);
-    if (chosen.empty()) chosen.push_back(nullptr);
+    std::vector<controller::PodView> chosen;
+    for (const auto* const pod : controller::select_pods(request.spec.target, candidates)) chosen.push_back(*pod);
     return chosen;
-}
-
-/// All Pods or none: the first denial, else the verdict on the first Pod.
-Verdict judge_pods(Facts& facts, const ClusterFiles& files) {
-    std::optional<Verdict> first;
-    for (const controller::PodView* const pod : pods_of(facts.request, files)) {
-        facts.pod = controller::PodAbsent();
-        if (pod != nullptr) facts.pod = *pod;
-        facts.sessions = count(facts.request, pod, files.active);
-        auto result = controller::judge(facts);
-        // All facts are given, so that nothing is needed; were it so, the empty verdict denies.
-        auto* const found = std::get_if<Verdict>(&result);
-        Verdict verdict = found == nullptr ? Verdict() : std::move(*found);
-        if (!verdict.allowed) return verdict;
-        if (!first) first = std::move(verdict);
-    }
-    return first.value_or(Verdict());
 }
 
 JudgedRequest judge(const RequestToJudge& document, const ClusterFiles& files, const VerdictOptions& options) {
     JudgedRequest judged{
-        .namespace_name = document.namespace_name, .name = document.name, .verdict = {}, .request = {}};
+        .namespace_name = document.namespace_name, .name = document.name, .verdict = {}, .pods = {}, .request = {}};
     if (!document.request) {
         judged.verdict = controller::invalid_spec(document.request.error());
         return judged;
@@ -120,7 +107,12 @@ JudgedRequest judge(const RequestToJudge& document, const ClusterFiles& files, c
     facts.impersonation = authorization;
     facts.pod_permission = authorization;
     for (const auto& policy : files.policies) facts.use_policy[policy->name()] = authorization;
-    judged.verdict = judge_pods(facts, files);
+    facts.pods = pods_of(judged.request, files);
+    facts.sessions = count(judged.request, files.active);
+    for (const controller::PodView& pod : *facts.pods) judged.pods.push_back(pod.name);
+    auto result = controller::judge(facts);
+    // All facts are given, so that nothing is needed; were it so, the empty verdict denies.
+    if (auto* const verdict = std::get_if<Verdict>(&result)) judged.verdict = std::move(*verdict);
     return judged;
 }
 
@@ -152,14 +144,7 @@ int run_verdict(const VerdictOptions& options, const Streams& streams) {
     if (files.to_judge.empty()) return fail("there is no DebugRequest to judge");
 
     std::vector<JudgedRequest> judged;
-    for (const RequestToJudge& document : files.to_judge) {
-        judged.push_back(judge(document, files, options));
-        if (!document.request) continue;
-        if (const auto missing = controller::not_yet(*document.request)) {
-            streams.err << "note: " << document.namespace_name << '/' << document.name << ": " << missing->text()
-                        << '\n';
-        }
-    }
+    for (const RequestToJudge& document : files.to_judge) judged.push_back(judge(document, files, options));
     if (options.output == "json") {
         print_json(judged, streams.out);
     } else {

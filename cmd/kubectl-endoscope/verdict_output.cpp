@@ -18,8 +18,21 @@ using controller::PolicyRow;
 using controller::Verdict;
 using Json = nlohmann::ordered_json;  // Keys in the order of the contract.
 
+/// A row for each Pod of a request that is allowed.
+Json targets_json(const JudgedRequest& judged) {
+    Json rows = Json::array();
+    for (std::size_t i = 0; i < judged.verdict.containers.size(); ++i) {
+        const controller::ContainerPlan& plan = judged.verdict.containers[i];
+        rows.push_back({{"podName", judged.pods[i]},
+                        {"containerName", plan.name},
+                        {"container", build_ephemeral_container(judged.request, plan)}});
+    }
+    return rows;
+}
+
 Json to_json(const JudgedRequest& judged) {
     const Verdict& verdict = judged.verdict;
+    Json targets = targets_json(judged);
     Json result = {{"namespace", judged.namespace_name},
                    {"name", judged.name},
                    {"allowed", verdict.allowed},
@@ -27,8 +40,11 @@ Json to_json(const JudgedRequest& judged) {
                    {"message", verdict.message},
                    {"policy", verdict.policy ? verdict.policy->name : std::string()},
                    {"image", verdict.image},
-                   {"containerName", verdict.container ? verdict.container->name : std::string()}};
-    if (verdict.container) result["container"] = build_ephemeral_container(judged.request, *verdict.container);
+                   {"containerName", targets.empty() ? Json("") : targets.front()["containerName"]}};
+    if (!targets.empty()) {
+        result["container"] = targets.front()["container"];
+        result["targets"] = std::move(targets);
+    }
     Json rows = Json::array();
     for (const PolicyRow& row : verdict.policies) {
         rows.push_back({{"name", row.name},
@@ -113,6 +129,18 @@ void print_steps(const Verdict& verdict, std::ostream& out) {
     print_table(rows, "  ", out);
 }
 
+/// Where there are several Pods, which they are.
+void print_targets(const JudgedRequest& judged, std::ostream& out) {
+    const auto& containers = judged.verdict.containers;
+    if (containers.size() < 2) return;
+    std::vector<Row> rows{{"POD", "CONTAINER", "JOINS"}};
+    for (std::size_t i = 0; i < containers.size(); ++i) {
+        rows.push_back({judged.pods[i], containers[i].name, containers[i].target_container});
+    }
+    out << '\n' << judged.namespace_name << '/' << judged.name << " is allowed in " << containers.size() << " Pods:\n";
+    print_table(rows, "  ", out);
+}
+
 void print_denial(const JudgedRequest& judged, std::ostream& out) {
     const Verdict& verdict = judged.verdict;
     out << '\n'
@@ -142,6 +170,7 @@ void print_text(const std::vector<JudgedRequest>& judged, std::ostream& out) {
             out << "warning: " << each.namespace_name << '/' << each.name << ": " << warning << '\n';
         }
     }
+    for (const JudgedRequest& each : judged) print_targets(each, out);
     for (const JudgedRequest& each : judged) {
         if (!each.verdict.allowed) print_denial(each, out);
     }

@@ -13,6 +13,7 @@ struct JudgedRequest {
     std::string namespace_name;
     std::string name;
     controller::Verdict verdict;
+    std::vector<std::string> pods;  ///< Names of the chosen Pods, in the order of `verdict.containers`.
     api::DebugRequest request;
 };
 

@@ -83,7 +83,7 @@ void measure(benchmark::State& state, const char* image, const Shape& shape, boo
     facts.namespace_labels = api::Labels{{"pod-security.kubernetes.io/enforce", "restricted"}};
     facts.policies = policies(shape);
     facts.pod_permission = controller::Authorization::allowed;
-    facts.pod = controller::parse_pod(pod()).value();
+    facts.pods = {controller::parse_pod(pod()).value()};
     if (std::get<Verdict>(controller::judge(facts)).allowed != expected) {
         return state.SkipWithError("not the verdict that is to be measured");
     }

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=$1
 parts=("${@:2}")
-[ ${#parts[@]} -gt 0 ] || parts=(journeys failures endings trouble)
+[ ${#parts[@]} -gt 0 ] || parts=(journeys failures endings policies trouble)
 # shellcheck source=tests/support/cluster.sh
 . tests/support/cluster.sh
 # shellcheck source=tests/node/node.sh

@@ -78,6 +78,28 @@ for part in '"allowed": true' '"reason": "Allowed"' '"policy": "team"' '"image":
   says "$part"
 done
 
+# Several Pods: judged together, and each listed.
+for i in 1 2; do
+  printf 'apiVersion: v1\nkind: Pod\n'
+  printf 'metadata: {name: db-%s, namespace: checkout, uid: 5f0c4b1e-0000-4000-8000-00000000001%s, labels: {app: db}}\n' "$i" "$i"
+  printf 'spec: {nodeName: node, containers: [{name: db, image: db}]}\nstatus: {phase: Running}\n---\n'
+done >pods.yaml
+sed 's/{podName: web}/{selector: {matchLabels: {app: db}}, maxPods: 2}/; s/name: good/name: both/' good.yaml >both.yaml
+run verdict -f policies -f pods.yaml -f both.yaml
+exits 0 'a request for two Pods'
+says 'checkout/both is allowed in 2 Pods:'
+says '  db-1   dbg-'
+says '  db-2   dbg-'
+run verdict -f policies -f pods.yaml -f both.yaml -o json
+exits 0 'a request for two Pods, as JSON'
+[ "$(grep -c '"podName": "db-' out)" = 2 ] || fail 'a row for each Pod'
+[ "$(grep -c '"targetContainerName": "db"' out)" = 3 ] || fail 'the first container besides the row of each'
+sed -i '/db-2/,/^---/s/containers: \[{name: db/containers: [{name: sql/' pods.yaml
+sed 's/maxPods: 2/maxPods: 2, container: db/' both.yaml >named.yaml
+run verdict -f policies -f pods.yaml -f named.yaml
+exits 3 'a container that one of the Pods does not have'
+says 'what to change: spec.target.container: Pod "db-2" has no container "db"; it has sql'
+
 # Errors name file, document and field.
 sed 's/profiles/profils/' policies/team.yaml >wrong.yaml
 run verdict -f cluster.yaml -f wrong.yaml -f good.yaml

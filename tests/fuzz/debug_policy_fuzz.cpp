@@ -59,7 +59,7 @@ Verdict judged(const api::DebugRequest& request, Policies policies, bool use_all
     for (const auto& policy : policies) facts.use_policy[policy->name()] = use;
     facts.policies = std::move(policies);
     facts.pod_permission = use;
-    facts.pod = pod();
+    facts.pods = {pod()};
     const auto verdict = controller::judge(facts);
     require(std::holds_alternative<Verdict>(verdict), "nothing is left to look up");
     return std::get<Verdict>(verdict);
@@ -82,7 +82,8 @@ void check_allowance(const CompiledPolicy& policy, const api::DebugRequest& requ
     require(!policy.spec().images.require_digest || !image.digest.empty(), "a digest is there where it must be");
     require(policy.reason_matches(request.spec.reason), "the reason is of the form that is asked for");
     require(!policy.spec().approval || policy.spec().approval->required == 0, "nothing is allowed without approval");
-    require(verdict.container.has_value() && verdict.container->image == image.canonical(), "the image is canonical");
+    require(verdict.containers.size() == 1 && verdict.containers.front().image == image.canonical(),
+            "the image is canonical");
     require(verdict.deadline_seconds >= 1 && verdict.deadline_seconds <= policy.spec().limits.max_deadline_seconds,
             "the deadline is within the policy's");
     require(verdict.policy.has_value() && verdict.policy->name == policy.name(), "the policy is named");

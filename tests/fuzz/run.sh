@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 seconds=${FUZZ_SECONDS:-300}
 jobs=${FUZZ_JOBS:-1}
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(image_reference image_pattern debug_request debug_policy watch_decoder list_splitter status remote_command admission_review)
+[ ${#targets[@]} -gt 0 ] || targets=(image_reference image_pattern debug_request debug_policy watch_decoder list_splitter status remote_command admission_review log_tail)
 mkdir -p build
 
 { cmake --preset asan && cmake --build --preset asan --parallel "$(nproc)" --target "${targets[@]/#/fuzz_}"; } \

@@ -22,7 +22,9 @@ TEST_F(Admission, MistakesAreRefusedWithTheirField) {
         {{{"imagePullPolicy", "Never"}}, "spec.imagePullPolicy"},
         {{{"containerName", "Debug!"}}, "spec.containerName"},
         {{{"onBehalfOf", {{"username", "a\nb"}}}}, "spec.onBehalfOf.username"},
-        {{{"target", {{"podName", nullptr}, {"selector", {{"matchLabels", {{"a", "b"}}}}}}}}, "spec.target.selector"},
+        {{{"target", {{"selector", {{"matchLabels", {{"a", "b"}}}}}}}}, "spec.target"},
+        {{{"target", {{"podName", nullptr}, {"selector", json::object()}}}}, "spec.target.selector"},
+        {{{"target", {{"maxPods", 2}}}}, "spec.target"},
     };
     for (const auto& [spec, field] : mistakes) {
         const auto created = alice().create(request("bad", spec));
@@ -65,7 +67,9 @@ TEST_F(Admission, TheSpecIsImmutable) {
           json{{"command", nullptr}}, json{{"profile", "sysadmin"}}}) {
         const auto changed = alice().merge(path("r"), {{"spec", change}});
         ASSERT_FALSE(changed) << change;
-        EXPECT_TRUE(changed.error().message.contains("spec is immutable")) << changed.error().message;
+        EXPECT_EQ(changed.error().http_status, 422);
+        EXPECT_TRUE(changed.error().message.contains("spec is immutable: create a new DebugRequest, e.g. \"r-2\""))
+            << changed.error().message;
     }
     // Metadata is the author's, and of no account.
     EXPECT_TRUE(alice().merge(path("r"), {{"metadata", {{"labels", {{"team", "shop"}}}}}}));

@@ -55,12 +55,18 @@ std::vector<Access> accesses(const std::string& audit_log, const std::string& ac
         if (!entry || string_at(*entry, {"user", "username"}) != account || !entry->contains("objectRef")) continue;
         const json& object = (*entry)["objectRef"];
         const std::string part = string_at(object, {"subresource"});
-        all.push_back({.verb = string_at(*entry, {"verb"}),
-                       .group = string_at(object, {"apiGroup"}),
-                       .resource = string_at(object, {"resource"}) + (part.empty() ? "" : "/" + part),
-                       .ns = string_at(object, {"namespace"}),
-                       .name = string_at(object, {"name"}),
-                       .code = entry->value("/responseStatus/code"_json_pointer, 0)});
+        Access access{.verb = string_at(*entry, {"verb"}),
+                      .group = string_at(object, {"apiGroup"}),
+                      .resource = string_at(object, {"resource"}) + (part.empty() ? "" : "/" + part),
+                      .ns = string_at(object, {"namespace"}),
+                      .name = string_at(object, {"name"}),
+                      .code = entry->value("/responseStatus/code"_json_pointer, 0)};
+        all.push_back(access);
+        // A WebSocket is opened by GET, and since Kubernetes 1.35 the right to create is asked for besides.
+        if (access.verb == "get" && access.resource == "pods/exec") {
+            access.verb = "create";
+            all.push_back(std::move(access));
+        }
     }
     return all;
 }

@@ -21,7 +21,8 @@ struct Access {
     std::string text() const;
 };
 
-/// What the account did. `audit_log` has one JSON document a line.
+/// What the account did; a WebSocket to pods/exec counts as `get` and as `create`. `audit_log` has one JSON document a
+/// line.
 std::vector<Access> accesses(const std::string& audit_log, const std::string& account);
 
 /// All that the Roles and ClusterRoles among `objects` allow, one entry for each verb, resource and name.

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <set>
 
@@ -21,8 +22,10 @@ const std::string kNamespace = "endoscope-system";
 
 class Install : public testing::Test {
   protected:
-    void SetUp() override {
-        Subprocess kustomize({"/bin/sh", "-c", R"(exec kubectl kustomize "$0")", ENDOSCOPE_MANIFESTS},
+    void SetUp() override { render(ENDOSCOPE_MANIFESTS); }
+
+    void render(const std::string& directory) {
+        Subprocess kustomize({"/bin/sh", "-c", R"(exec kubectl kustomize "$0")", directory},
                              ControlPlane::get().dir() + "/kustomize");
         ASSERT_EQ(kustomize.wait(std::chrono::seconds(30)), 0) << kustomize.err();
         auto rendered = kube::parse_yaml(kustomize.out());
@@ -31,6 +34,10 @@ class Install : public testing::Test {
         pod_ = find("Deployment", "endoscope-operator")["spec"]["template"];
         container_ = pod_["spec"]["containers"][0];
     }
+
+    /// Every account that a role is bound to is the operator's, every such role is there, and none has a wildcard.
+    void expect_roles_are_the_operators() const;
+    void expect_flags_are_taken() const;
 
     /// null when there is none.
     json find(const std::string& kind, const std::string& name) const {
@@ -124,7 +131,7 @@ TEST_F(Install, ProbesAndTheNetworkPolicyNamePortsThatThereAre) {
     EXPECT_EQ(container_["ports"].size(), open.size());
 }
 
-TEST_F(Install, TheOperatorRunsAsItsAccountWithItsRolesAndNothingElse) {
+void Install::expect_roles_are_the_operators() const {
     const std::string account = pod_["spec"]["serviceAccountName"];
     EXPECT_FALSE(find("ServiceAccount", account).is_null());
     int bindings = 0;
@@ -140,6 +147,10 @@ TEST_F(Install, TheOperatorRunsAsItsAccountWithItsRolesAndNothingElse) {
     for (const char* kind : {"Role", "ClusterRole"}) {
         for (const json& role : all(kind)) EXPECT_FALSE(role["rules"].dump().contains('*')) << role;
     }
+}
+
+TEST_F(Install, TheOperatorRunsAsItsAccountWithItsRolesAndNothingElse) {
+    expect_roles_are_the_operators();
     bool names_the_key = false;
     for (const json& rule : find("Role", "endoscope-operator")["rules"]) {
         if (rule["resources"] != json({"secrets"})) continue;
@@ -154,18 +165,72 @@ TEST_F(Install, TheOperatorRunsAsItsAccountWithItsRolesAndNothingElse) {
     }
 }
 
-TEST_F(Install, ItsFlagsAreOnesThatItTakes) {
+void Install::expect_flags_are_taken() const {
     std::vector<std::string> argv = {ENDOSCOPE_OPERATOR};
     for (const json& argument : container_["args"]) argv.push_back(argument);
     argv.insert(argv.end(), {"--kubeconfig", "/nowhere/kubeconfig"});
     Subprocess process(argv, ControlPlane::get().dir() + "/flags");
     EXPECT_EQ(process.wait(std::chrono::seconds(20)), 1) << "2 would be a flag: " << process.err();
     EXPECT_TRUE(process.err().contains("/nowhere/kubeconfig")) << process.err();
+}
+
+TEST_F(Install, ItsFlagsAreOnesThatItTakes) {
+    expect_flags_are_taken();
     EXPECT_GT(pod_["spec"]["terminationGracePeriodSeconds"].get<int>(), 30) << "the default of --shutdown-timeout";
     for (const json& mount : container_.value("volumeMounts", json::array())) {
         EXPECT_EQ(mount["readOnly"], true) << mount;
         EXPECT_TRUE(container_["args"].dump().contains(mount["mountPath"].get<std::string>())) << mount;
     }
+}
+
+/// With every component that gives a right.
+class InstallOptIns : public Install {
+  protected:
+    void SetUp() override {
+        const std::string directory = ControlPlane::get().dir() + "/opt-ins";
+        std::filesystem::create_directory(directory);
+        const std::string base = std::filesystem::relative(ENDOSCOPE_MANIFESTS, directory);
+        json overlay = {{"resources", {base}}, {"components", json::array()}};
+        for (const char* const name : {"terminate", "evict", "retention"}) {
+            overlay["components"].push_back(base + "/" + name);
+        }
+        std::ofstream(directory + "/kustomization.yaml") << kube::dump_json(overlay);
+        render(directory);
+    }
+
+    static bool has(const json& list, const std::string& text) {
+        return std::ranges::find(list, json(text)) != list.end();
+    }
+    bool is_granted(const std::string& resource, const std::string& verb) const {
+        return std::ranges::any_of(all("ClusterRole"), [&](const json& role) {
+            return std::ranges::any_of(role["rules"], [&](const json& rule) {
+                return rule.contains("resources") && has(rule["resources"], resource) && has(rule["verbs"], verb);
+            });
+        });
+    }
+};
+
+TEST_F(InstallOptIns, TheirRightsAreTheOperatorsAndTheirFlagsAreTaken) {
+    expect_roles_are_the_operators();
+    expect_flags_are_taken();
+    EXPECT_TRUE(has(container_["args"], "--retain-finished=720h")) << container_;
+    for (const char* const resource : {"pods/exec", "pods/eviction"}) {
+        EXPECT_TRUE(is_granted(resource, "create")) << resource;
+    }
+    // A user's role has it, too.
+    const json removal = find("ClusterRole", "endoscope-retention");
+    EXPECT_EQ(removal["rules"][0]["verbs"], json({"delete"}));
+}
+
+TEST_F(Install, TheRightsOfTheComponentsAreNotThereWithoutThem) {
+    for (const json& role : all("ClusterRole")) {
+        if (!string_at(role, {"metadata", "name"}).starts_with("endoscope-operator")) continue;
+        const std::string rules = role["rules"].dump();
+        for (const char* const right : {"pods/exec", "pods/eviction", "delete"}) {
+            EXPECT_FALSE(rules.contains(right)) << right;
+        }
+    }
+    EXPECT_FALSE(container_["args"].dump().contains("--retain-finished"));
 }
 
 TEST_F(Install, AnApiServerTakesEverything) {

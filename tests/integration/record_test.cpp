@@ -149,9 +149,9 @@ TEST_F(Record, OneLifeCostsThreeWritesOneRehearsalOneReviewAndOneGet) {
     ASSERT_TRUE(alice().create(request("r")));
     EXPECT_EQ(outcome("r"), "Succeeded/Completed");
     ASSERT_TRUE(eventually([&] { return has_event("Pod", "web", "Completed"); }));
-    // The review and five Events.
-    ASSERT_TRUE(eventually([&] { return calls("201", "POST") - posts >= 6; }));
-    EXPECT_EQ(calls("201", "POST") - posts, 6);
+    // The review and six Events.
+    ASSERT_TRUE(eventually([&] { return calls("201", "POST") - posts >= 7; }));
+    EXPECT_EQ(calls("201", "POST") - posts, 7);
     // The rehearsal, the injection, Running, Succeeded.
     EXPECT_EQ(calls("200", "PATCH") - patches, 4);
     // The Pod, and the watch of it.

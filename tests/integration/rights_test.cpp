@@ -1,4 +1,4 @@
-// `run` with the rights of manifests/rbac and no others: everything it does is allowed.
+// `run` with the rights of manifests/rbac and of the components, and no others: everything it does is allowed.
 #include "kube/base/yaml.hpp"
 #include "tests/integration/fixture.hpp"
 #include "tests/integration/granted.hpp"
@@ -22,6 +22,16 @@ std::vector<json> manifest(const std::string& name) {
     return documents ? std::move(*documents) : std::vector<json>();
 }
 
+/// Whatever the operator is granted by the manifests: always, and by the components that a cluster opts in to.
+std::vector<json> all_roles() {
+    std::vector<json> all;
+    for (const char* const name :
+         {"rbac/operator.yaml", "retention/rbac.yaml", "terminate/rbac.yaml", "evict/rbac.yaml"}) {
+        for (json& object : manifest(name)) all.push_back(std::move(object));
+    }
+    return all;
+}
+
 class Rights : public EndoscopeTest {
   protected:
     void SetUp() override {
@@ -29,7 +39,7 @@ class Rights : public EndoscopeTest {
         end_operator();
         dir_ = plane_->dir() + "/rights";
         std::filesystem::create_directory(dir_);
-        for (const json& object : manifest("rbac/operator.yaml")) {
+        for (const json& object : all_roles()) {
             const auto made = admin().put_in_place(object);
             ASSERT_TRUE(made) << made.error().message;
         }
@@ -137,17 +147,29 @@ TEST_F(Rights, NothingIsGrantedThatIsNotUsed) {
     // Authority and certificates of the webhooks are renewed all the time, and the seal key is on demand.
     // An API server that starts again takes its time, and the leader outlives it.
     start({"--webhook-ca-lifetime", "30s", "--webhook-certificate-lifetime", "10s", "--seal-key-refresh", "500ms",
-           "--leader-elect-lease-duration", "90s", "--leader-elect-renew-deadline", "60s"});
+           "--leader-elect-lease-duration", "90s", "--leader-elect-renew-deadline", "60s", "--retain-finished", "30s"});
     ASSERT_TRUE(admin().merge(std::string(kSecrets) + "endoscope-seal-key",
                               {{"metadata", {{"annotations", {{"endoscope.dev/rotate", "1"}}}}}}));
     ASSERT_TRUE(eventually([&] { return alice().rehearse(request("good")).has_value(); })) << "webhooks in force";
     // A policy that is changed is accepted anew.
     ASSERT_TRUE(admin().merge(policy_path(ns_), {{"spec", {{"limits", {{"maxPods", 4}}}}}}));
     // A session, a denial, and a denial that somebody wiped out: its Event is repeated.
-    ASSERT_TRUE(alice().create(request("good")));
+    ASSERT_TRUE(alice().create(request("good", {{"output", {{"tailLines", 1}}}})));
     ASSERT_TRUE(bob().create(request("bad")));
     EXPECT_EQ(outcome("good"), "Succeeded/Completed");
     EXPECT_EQ(outcome("bad"), "Denied/NotAuthorized");
+    // What policies want at the end of sessions; no node answers to commands here, which costs no right.
+    add_policy("terminating", {{"onExpiry", "Terminate"}});
+    add_policy("replacing", {{"afterSession", "EvictPod"}});
+    run_pod("spare");
+    ASSERT_TRUE(alice().create(request(
+        "overdue",
+        {{"image", image_of("terminating", "tools:1")}, {"command", {"sleep", "infinity"}}, {"deadlineSeconds", 1}})));
+    ASSERT_TRUE(alice().create(
+        request("replaced", {{"image", image_of("replacing", "tools:1")}, {"target", {{"podName", "spare"}}}})));
+    EXPECT_EQ(outcome("overdue"), "Expired/DeadlineExceeded");
+    EXPECT_EQ(outcome("replaced"), "Succeeded/Completed");
+    EXPECT_TRUE(eventually([&] { return admin().is_absent(pod_path("spare")); }));
     ASSERT_TRUE(admin().merge(path("bad") + "/status", {{"status", {{"phase", nullptr}}}}));
     EXPECT_EQ(outcome("bad"), "Denied/NotAuthorized");
     EXPECT_GT(process_->metric("rest_client_requests_total", {{"code", "200"}}), 0) << "metrics, for who may read them";
@@ -160,9 +182,9 @@ TEST_F(Rights, NothingIsGrantedThatIsNotUsed) {
     plane_->forget_history();
     relay_->open();
 
-    const auto granted = grants(manifest("rbac/operator.yaml"));
+    const auto granted = grants(all_roles());
     const auto unused = [&] { return unneeded(granted, done()); };
-    EXPECT_TRUE(eventually([&] { return unused().empty(); }, std::chrono::seconds(60)));
+    EXPECT_TRUE(eventually([&] { return unused().empty(); }, std::chrono::seconds(90)));
     for (const Access& grant : unused()) ADD_FAILURE() << "granted and never used: " << grant.text();
     // And if something more were granted, it would be told.
     const Access more = {.verb = "delete", .group = "", .resource = "pods", .ns = "", .name = ""};

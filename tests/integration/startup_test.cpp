@@ -96,6 +96,7 @@ TEST_F(StartUp, AFlagThatCannotBeUsedIsNamed) {
         {{"dev", "--kube-api-qps", "-1"}, "--kube-api-qps"},
         {{"dev", "--kube-api-burst", "0"}, "--kube-api-burst"},
         {{"dev", "--sync-period", "daily"}, "--sync-period"},
+        {{"dev", "--retain-finished", "30 days"}, "--retain-finished"},
         {{"dev", "--shutdown-timeout", "0s"}, "--shutdown-timeout"},
         {{"dev", "--shutdown-delay", "30s"}, "--shutdown-delay"},
         {{"dev", "--seal-key-rotation", "89s"}, "--seal-key-rotation"},

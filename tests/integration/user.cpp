@@ -25,7 +25,8 @@ std::string collection_path(const json& object) {
                                                                 {"RoleBinding", "rolebindings"},
                                                                 {"ClusterRole", "clusterroles"},
                                                                 {"ClusterRoleBinding", "clusterrolebindings"},
-                                                                {"ServiceAccount", "serviceaccounts"}};
+                                                                {"ServiceAccount", "serviceaccounts"},
+                                                                {"PodDisruptionBudget", "poddisruptionbudgets"}};
     const std::string version = kube::string_at(object, {"apiVersion"});
     const std::string ns = kube::string_at(object, {"metadata", "namespace"});
     return (version.contains('/') ? "/apis/" : "/api/") + version + (ns.empty() ? "" : "/namespaces/" + ns) + "/" +

@@ -92,6 +92,20 @@ asio::awaitable<void> ApiProcess::serve(std::unique_ptr<kube::ByteStream> stream
     stream->close();
 }
 
+asio::awaitable<void> ApiProcess::answer(const kube::HttpExchange& exchange, kube::HttpResponseWriter& writer) {
+    const std::string& target = exchange.request.target;
+    if (!target.starts_with(kExecPath)) {
+        co_await server_->handle(exchange, writer);
+        co_return;
+    }
+    const std::string where = target.substr(kExecPath.size(), target.find('?') - kExecPath.size());
+    const std::size_t slash = where.find('/');
+    kube::HttpResponse response;
+    const bool ran = on_exec(where.substr(0, slash), where.substr(slash + 1));
+    response.body = ran ? "ended=1 left=0 hidden=0\n" : "ended=0 left=0 hidden=0\n";
+    (void)co_await writer.respond(std::move(response));
+}
+
 asio::awaitable<void> ApiProcess::handle(std::string from, const kube::ByteStream& stream,
                                          const kube::HttpExchange& exchange, kube::HttpResponseWriter& writer) {
     const ApiCall call{.from = std::move(from),
@@ -124,11 +138,11 @@ asio::awaitable<void> ApiProcess::handle(std::string from, const kube::ByteStrea
     const bool lost = loses != nullptr && (loses->amount == 0 || writes);
     const bool late = !lost && strikes(Kind::time_out) != nullptr;
     if ((!lost && !late) || call.target.find("watch=1") != std::string::npos) {
-        co_await server_->handle(exchange, telling);
+        co_await answer(exchange, telling);
         co_return;
     }
     kube::test::RecordingWriter done;
-    co_await server_->handle(exchange, done);
+    co_await answer(exchange, done);
     if (lost) {
         if (on_answer) on_answer(call, 0);
         writer.abort();

@@ -19,6 +19,9 @@ struct ApiCall {
     std::string target;  ///< Path and query.
 };
 
+/// POST of this path, with "<pod>/<container>" behind it, runs a command there.
+inline constexpr std::string_view kExecPath = "/simulated-exec/";
+
 /// The model API server as a process of the simulated cluster, with the faults of a real one in front of it.
 class ApiProcess {
   public:
@@ -42,12 +45,16 @@ class ApiProcess {
     /// Told of every call when it arrives and of every answer (0: none was given).
     std::function<void(const ApiCall&)> on_call;
     std::function<void(const ApiCall&, int status)> on_answer;
+    /// Runs the operator's script in a container, which ends it; false where it does not run. The model has no exec:
+    /// `kExecPath` stands for it.
+    std::function<bool(const std::string& pod, const std::string& container)> on_exec;
 
   private:
     class TellingWriter;
     boost::asio::awaitable<void> serve(std::unique_ptr<kube::ByteStream> stream, std::string from);
     boost::asio::awaitable<void> handle(std::string from, const kube::ByteStream& stream,
                                         const kube::HttpExchange& exchange, kube::HttpResponseWriter& writer);
+    boost::asio::awaitable<void> answer(const kube::HttpExchange& exchange, kube::HttpResponseWriter& writer);
     /// A fault of that kind that strikes now.
     const Event* strikes(Kind kind);
 

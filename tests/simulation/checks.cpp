@@ -143,7 +143,9 @@ void Checks::check_identity_denial(const Request& request, const std::string& re
 
 bool Checks::was_ever_allowed(const Json& request, const Json& pod, const Json& container) const {
     const auto parsed = api::parse_debug_request(request);
-    const auto view = controller::parse_pod(pod);
+    auto view = controller::parse_pod(pod);
+    // It may have begun to go between the verdict and the PATCH.
+    if (view) view->deleting = false;
     if (!parsed || !view || !parsed->spec.requester) return false;
     for (const Policies& policies : policies_) {
         controller::Facts facts{.request = *parsed,
@@ -153,7 +155,7 @@ bool Checks::was_ever_allowed(const Json& request, const Json& pod, const Json& 
                                 .policies = policies};
         facts.pod_permission = parsed->spec.requester->username == kAuthorisedUser ? controller::Authorization::allowed
                                                                                    : controller::Authorization::denied;
-        facts.pod = *view;
+        facts.pods = {*view};
         const auto judged = controller::judge(facts);
         const auto* verdict = std::get_if<controller::Verdict>(&judged);
         if (verdict == nullptr || !verdict->allowed) continue;
@@ -163,7 +165,7 @@ bool Checks::was_ever_allowed(const Json& request, const Json& pod, const Json& 
                                                                .request = {},
                                                                .json = container.dump()};
         if (controller::is_same_container(existing,
-                                          controller::build_ephemeral_container(*parsed, *verdict->container)))
+                                          controller::build_ephemeral_container(*parsed, verdict->containers.front())))
             return true;
     }
     return false;
@@ -202,6 +204,18 @@ void Checks::check_injection(const Json& before, const Json& pod, const Json& co
         if (other.request_uid == latest_uid)
             violated("one container per request and Pod", where + ": there is " + other_name + " already");
     }
+    const auto most = find_at(*latest->object, {"spec", "target", "maxPods"});
+    const std::size_t most_pods = most == nullptr ? 1 : most->get<std::size_t>();
+    const auto has_one = [&](const auto& entry) {
+        return std::ranges::any_of(entry.second.containers,
+                                   [&](const auto& container) { return container.second.request_uid == latest_uid; });
+    };
+    const std::size_t others = static_cast<std::size_t>(std::ranges::count_if(pods_, has_one));
+    // Where the Pod is named, another one of its name may come before the first was recorded. Where the record was
+    // overwritten and the Pods are gone, nothing tells of them any more.
+    const bool is_named = find_at(*latest->object, {"spec", "target", "podName"}) != nullptr;
+    if (others >= most_pods && !is_named && latest->overwritten == 0)
+        violated("no more Pods than asked for", where + ": " + std::to_string(others) + " have one already");
     Container& known = pods_[pod_uid].containers[name];
     known.request_uid = latest_uid;
     known.since = clock_.steady_now();
@@ -240,6 +254,7 @@ void Checks::check_status(Request& request, const Json& status, bool tampered) {
     const auto rows = array_at(status, {"targets"});
     for (const Json& row : rows) {
         const std::string state = string_at(row, {"state"});
+        const std::string own_reason = string_at(row, {"reason"});
         const std::string name = string_at(row, {"containerName"});
         const auto pod = pods_.find(string_at(row, {"podUID"}));
         if (pod == pods_.end()) {
@@ -251,7 +266,8 @@ void Checks::check_status(Request& request, const Json& status, bool tampered) {
         const Container nothing;
         const Container& seen = injected ? container->second : nothing;
         const Json* code = find_at(row, {"exitCode"});
-        const bool claims_container = phase != "Denied" && reason != "InjectionRejected" && reason != "TargetGone";
+        const bool claims_container = phase != "Denied" && reason != "InjectionRejected" &&
+                                      own_reason != "TargetGone" && state != "Pending" && state != "NotInjected";
         if (claims_container && !injected)
             violated("a status claims what the Pod shows", says + ", but nothing is there");
         if (state == "Running" && !seen.was_running)
@@ -259,9 +275,9 @@ void Checks::check_status(Request& request, const Json& status, bool tampered) {
         if (code != nullptr && !seen.exit_codes.contains(code->get<std::int64_t>()))
             violated("a status claims what the Pod shows", says + ", exit code " + code->dump());
         // A watch may be behind: what it does not show may have come to its own end in time.
-        if (expires && seen.ended && !seen.was_looked_at)
+        if (expires && own_reason == "DeadlineExceeded" && seen.ended && !seen.was_looked_at)
             violated("a status claims what the Pod shows", says + ", but it had ended before anybody looked");
-        if (reason == "TargetGone" && !pod->second.gone)
+        if (own_reason == "TargetGone" && !pod->second.gone)
             violated("a status claims what the Pod shows", says + ", but the Pod is there");
         // A process that finds a container, and other policies than allowed it, learns from the audit log alone what
         // allowed it.
@@ -337,17 +353,42 @@ void Checks::on_counted(double ended, bool whole) {
 }
 
 bool Checks::is_settled(const std::string& uid, const Request& request) const {
-    if (request.deleted || request.overwritten > 0) return true;
+    if (request.deleted) return true;
+    // A finalizer lets go, whatever happens.
+    if (!string_at(*request.object, {"metadata", "deletionTimestamp"}).empty()) return false;
+    if (request.overwritten > 0) return true;
     const Json* status = find_at(*request.object, {"status"});
     const std::string phase = status == nullptr ? "" : string_at(*status, {"phase"});
-    if (phase != "Expired") return is_terminal_word(phase);
+    if (!is_terminal_word(phase)) return false;
+    // Of several Pods, some may have failed while another outlives its deadline.
+    const bool is_overdue =
+        phase == "Expired" || std::ranges::any_of(array_at(*status, {"conditions"}), [](const Json& condition) {
+            return string_at(condition, {"type"}) == "ContainerStillRunning" &&
+                   string_at(condition, {"status"}) == "True";
+        });
+    if (!is_overdue) return array_at(*request.object, {"metadata", "finalizers"}).empty();
+    if (!is_overdue_session_ended(uid)) return false;
     // It outlived its deadline: its end is still to be recorded.
     for (const auto& [pod_uid, pod] : pods_) {
         for (const auto& [name, container] : pod.containers) {
             if (container.request_uid != uid || pod.gone || !container.ended) continue;
             for (const Json& row : array_at(*status, {"targets"})) {
-                if (string_at(row, {"state"}) != "Terminated") return false;
+                if (string_at(row, {"podUID"}) == pod_uid && string_at(row, {"state"}) != "Terminated") return false;
             }
+        }
+    }
+    return true;
+}
+
+bool Checks::is_overdue_session_ended(const std::string& uid) const {
+    const auto policy = cluster_.storage.get(kPolicyTable, "", "shop");
+    if (!policy) return true;
+    const std::string on_expiry = string_at(*policy, {"spec", "onExpiry"});
+    if (on_expiry != "Terminate" && on_expiry != "EvictPod") return true;
+    for (const auto& [pod_uid, pod] : pods_) {
+        if (pod.gone) continue;
+        for (const auto& [name, container] : pod.containers) {
+            if (container.request_uid == uid && container.was_running && !container.ended) return false;
         }
     }
     return true;

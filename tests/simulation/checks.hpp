@@ -88,6 +88,8 @@ class Checks {
     void on_request(const model::Change& change);
     /// Whether its record is what it must come to be.
     bool is_settled(const std::string& uid, const Request& request) const;
+    /// Whether what a policy wants ended at the deadline has ended.
+    bool is_overdue_session_ended(const std::string& uid) const;
     void check_injection(const model::Json& before, const model::Json& pod, const model::Json& container);
     void check_status(Request& request, const model::Json& status, bool tampered);
     /// Somebody was shown the Pod at `path` as it is.

@@ -5,7 +5,9 @@
 #include "kube/base/yaml.hpp"
 #include "tests/model/strategy.hpp"
 
+#include <algorithm>
 #include <fstream>
+#include <iterator>
 #include <random>
 #include <sstream>
 #include <stdexcept>
@@ -42,14 +44,18 @@ std::string lower_plural(std::string kind) {
     return kind + "s";
 }
 
-/// The operator's rights as they are shipped.
+/// The operator's rights as they are shipped, with the components for what policies want at the end of sessions.
 std::vector<Json> read_rbac() {
-    std::ifstream file(ENDOSCOPE_SOURCE_DIR "/manifests/rbac/operator.yaml");
-    std::ostringstream text;
-    text << file.rdbuf();
-    auto documents = kube::parse_yaml(text.str());
-    if (!documents || documents->empty()) throw std::logic_error("manifests/rbac/operator.yaml cannot be read");
-    return std::move(*documents);
+    std::vector<Json> all;
+    for (const std::string name : {"rbac/operator.yaml", "terminate/rbac.yaml", "evict/rbac.yaml"}) {
+        std::ifstream file(ENDOSCOPE_SOURCE_DIR "/manifests/" + name);
+        std::ostringstream text;
+        text << file.rdbuf();
+        auto documents = kube::parse_yaml(text.str());
+        if (!documents || documents->empty()) throw std::logic_error("manifests/" + name + " cannot be read");
+        std::ranges::move(*documents, std::back_inserter(all));
+    }
+    return all;
 }
 
 }  // namespace
@@ -78,7 +84,7 @@ void remove_seal_secret(model::Cluster& cluster) {
     cluster.storage.remove("secrets", kSystemNamespace, std::string(endoscope::controller::kSealSecret));
 }
 
-void furnish(model::Cluster& cluster) {
+void furnish(model::Cluster& cluster, Ending ending) {
     static const std::vector<Json> crds = endoscope::controller::embedded_crds();
     static const std::vector<Json> rbac = read_rbac();
     for (const Json& crd : crds) put(cluster, "customresourcedefinitions", crd);
@@ -107,17 +113,20 @@ void furnish(model::Cluster& cluster) {
           "system:authenticated");
     grant("debug", Json::array({right({"patch"}, "", "pods/ephemeralcontainers")}), "User", kAuthorisedUser);
     put_webhooks(cluster);
-    put_policy(cluster, 1);
+    put_policy(cluster, 1, ending);
     for (int i = 0; i < 3; ++i) put_pod(cluster, i);
 }
 
-void put_policy(model::Cluster& cluster, std::int64_t how) {
+void put_policy(model::Cluster& cluster, std::int64_t how, Ending ending) {
     Json policy = Json::parse(R"({"apiVersion":"endoscope.dev/v1alpha1","kind":"DebugPolicy","metadata":{"name":"shop"},
       "spec":{"namespaces":{"names":["shop"]},"images":{"allow":["registry.example.com/**"]},
         "profiles":["restricted","baseline","general"],
         "limits":{"defaultDeadlineSeconds":20,"maxDeadlineSeconds":60,"startDeadlineSeconds":20,"maxPerPod":50,
                   "maxActivePerNamespace":50,"maxActivePerRequester":50}}})");
     if (how == 0) policy["spec"]["images"]["allow"] = {"registry.example.com/nothing/**"};
+    if (ending == Ending::terminate) policy["spec"]["onExpiry"] = "Terminate";
+    if (ending == Ending::evict) policy["spec"]["onExpiry"] = "EvictPod";
+    if (ending == Ending::evict_after_session) policy["spec"]["afterSession"] = "EvictPod";
     const auto before = cluster.storage.get(kPolicyTable, "", "shop");
     if (before && *find_at(*before, {"spec"}) == policy["spec"]) return;
     if (!before) return put(cluster, "debugpolicies", std::move(policy));
@@ -166,6 +175,7 @@ Author make_request(std::uint64_t seed, int which) {
         spec["deadlineSeconds"] = 3 + random() % 20;
     }
     if (chance(10)) spec["containerName"] = "debugger";
+    if (chance(20)) spec["target"] = {{"selector", {{"matchLabels", {{"app", "web"}}}}}, {"maxPods", 1 + random() % 3}};
     author.request = {{"apiVersion", "endoscope.dev/v1alpha1"},
                       {"kind", "DebugRequest"},
                       {"metadata", {{"name", request_name(which)}, {"namespace", kNamespace}}},

@@ -2,6 +2,7 @@
 
 #include "tests/model/api_server.hpp"
 #include "tests/model/json_tools.hpp"
+#include "tests/simulation/plan.hpp"
 
 #include <cstdint>
 #include <string>
@@ -15,8 +16,8 @@ inline constexpr const char* kNamespace = "shop";
 /// May debug Pods; others may only write requests.
 inline constexpr const char* kAuthorisedUser = "alice";
 
-/// CRDs, namespaces, rights (those of manifests/rbac for the operator), webhook configurations and a policy.
-void furnish(model::Cluster& cluster);
+/// CRDs, namespaces, rights (those of manifests/ for the operator), webhook configurations and a policy.
+void furnish(model::Cluster& cluster, Ending ending);
 void put_webhooks(model::Cluster& cluster);
 void remove_webhooks(model::Cluster& cluster);
 
@@ -30,7 +31,7 @@ void put_pod(model::Cluster& cluster, int which);
 std::string pod_name(int which);
 
 /// The policy: 0 tight (no image passes), 1 as at the start.
-void put_policy(model::Cluster& cluster, std::int64_t how);
+void put_policy(model::Cluster& cluster, std::int64_t how, Ending ending);
 
 struct Author {
     std::string user;

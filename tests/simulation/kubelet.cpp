@@ -28,6 +28,19 @@ void Kubelet::on_change(const model::Change& change) {
     look_later(change.ns, change.name, delay);
 }
 
+bool Kubelet::kill(const std::string& ns, const std::string& pod, const std::string& container) {
+    const model::Object object = storage_.get(kPods, ns, pod);
+    if (!object) return false;
+    for (const Json& status : model::array_at(*object, {"status", "ephemeralContainerStatuses"})) {
+        if (kube::string_at(status, {"name"}) != container || kube::find_at(status, {"state", "running"}) == nullptr)
+            continue;
+        kubelet_.kill(kube::string_at(*object, {"metadata", "uid"}), container);
+        look_later(ns, pod, std::chrono::milliseconds(1 + random_() % 300));
+        return true;
+    }
+    return false;
+}
+
 void Kubelet::look_later(const std::string& ns, const std::string& name, kube::Duration delay) {
     timers_[ns + "/" + name] = clock_.call_after(delay, [this, ns, name] {
         // Taken out first: what is done here asks for the next look.

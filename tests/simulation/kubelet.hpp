@@ -19,6 +19,9 @@ class Kubelet {
     Kubelet(const Kubelet&) = delete;
     Kubelet& operator=(const Kubelet&) = delete;
 
+    /// Somebody in the container kills its main process; false when it does not run.
+    bool kill(const std::string& ns, const std::string& pod, const std::string& container);
+
   private:
     void on_change(const model::Change& change);
     void look_later(const std::string& ns, const std::string& name, kube::Duration delay);

@@ -3,6 +3,7 @@
 #include "controller/installer.hpp"
 #include "kube/base/log.hpp"
 #include "kube/runtime/metrics.hpp"
+#include "tests/simulation/api_process.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -27,6 +28,28 @@ kube::ClientOptions client_options(std::uint64_t seed) {
     return options;
 }
 
+/// Sends commands over the simulated network, so that what befalls a request befalls them too.
+class Commands final : public kube::CommandRunner {
+  public:
+    explicit Commands(kube::Client& client) : client_(client) {}
+    asio::awaitable<Result<kube::ExecResult>> run(kube::ExecRequest command, std::stop_token stop) override {
+        kube::ApiRequest request;
+        request.method = "POST";
+        request.path = std::string(kExecPath) + command.pod + "/" + command.container;
+        request.timeout = command.timeout;
+        request.max_attempts = 1;
+        request.may_send = std::move(command.may_send);
+        auto output = co_await client_.call(std::move(request), stop);
+        if (!output) co_return std::unexpected(output.error());
+        kube::ExecResult result;
+        result.output = std::move(*output);
+        co_return result;
+    }
+
+  private:
+    kube::Client& client_;
+};
+
 }  // namespace
 
 OperatorProcess::OperatorProcess(kube::test::ManualClock& world, Network& network, std::string name, Settings settings)
@@ -36,6 +59,7 @@ OperatorProcess::OperatorProcess(kube::test::ManualClock& world, Network& networ
       registry_(kube::make_registry()),
       audit_(clock_, std::move(settings.on_audit)),
       client_(network.transport(context_, name_, "api"), clock_, client_options(std::hash<std::string>()(name_))),
+      commands_(std::make_unique<Commands>(client_)),
       election_client_(network.transport(context_, name_, "api"), clock_,
                        client_options(std::hash<std::string>()(name_))),
       events_(context_.get_executor(), client_, clock_,
@@ -114,8 +138,8 @@ asio::awaitable<Result<void>> OperatorProcess::run() {
         options.election = election_.get();
         options.write_timeout = times.lease - times.renew_deadline;
     }
-    operator_ = std::make_unique<controller::Operator>(context_.get_executor(), client_, clock_, registry_, audit_,
-                                                       events_, options);
+    operator_ = std::make_unique<controller::Operator>(context_.get_executor(), client_, *commands_, clock_, registry_,
+                                                       audit_, events_, options);
     serving_ = true;
     kube::TaskGroup running(context_.get_executor());
     kube::TaskGroup electing(context_.get_executor());

@@ -57,6 +57,7 @@ class OperatorProcess {
     kube::Registry registry_;
     endoscope::controller::AuditLog audit_;
     kube::Client client_;
+    std::unique_ptr<kube::CommandRunner> commands_;
     kube::Client election_client_;
     kube::EventRecorder events_;
     std::unique_ptr<kube::LeaderElection> election_;

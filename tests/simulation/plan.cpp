@@ -17,7 +17,13 @@ constexpr std::uint64_t kPlainSeed = 2;
 
 class Planner {
   public:
-    explicit Planner(std::uint64_t seed) : random_(seed), key_random_(seed + 0x5ea1) { plan_.seed = seed; }
+    explicit Planner(std::uint64_t seed) : random_(seed), key_random_(seed + 0x5ea1) {
+        plan_.seed = seed;
+        // Not drawn from the stream of the plan, so that the rest of it does not depend on this.
+        constexpr Ending kEndings[] = {Ending::report, Ending::report, Ending::terminate, Ending::evict,
+                                       Ending::evict_after_session};
+        plan_.ending = kEndings[std::mt19937_64(seed + 0xe4d)() % std::size(kEndings)];
+    }
 
     Plan make() {
         plan_.replicas = chance(40) ? 2 : 1;

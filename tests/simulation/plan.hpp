@@ -57,14 +57,18 @@ struct Event {
     int percent = 100;        ///< Of the requests that meet the fault.
 };
 
+/// What the policy wants at the end of sessions.
+enum class Ending { report, terminate, evict, evict_after_session };
+
 /// A whole run: the same plan gives the same run.
 struct Plan {
     std::uint64_t seed = 0;
     int replicas = 1;  ///< With more than one they elect a leader.
     kube::Duration most_latency{};
     std::size_t most_pod_watches = 32;  ///< Before Pods of a namespace share one.
-    std::vector<Event> events;          ///< By time.
-    kube::Duration end() const;         ///< When the last fault is over.
+    Ending ending = Ending::report;
+    std::vector<Event> events;   ///< By time.
+    kube::Duration end() const;  ///< When the last fault is over.
 };
 
 /// The plan of a seed.

@@ -144,7 +144,12 @@ World::World(const Plan& plan, bool with_trace)
         });
     }
     kubelet_ = std::make_unique<Kubelet>(clock_, api_.cluster().storage, plan.seed);
-    furnish(api_.cluster());
+    api_.on_exec = [this](const std::string& pod, const std::string& container) {
+        const bool ran = kubelet_->kill(kNamespace, pod, container);
+        note("# command in " + pod + "/" + container + (ran ? "" : ", which does not run"));
+        return ran;
+    };
+    furnish(api_.cluster(), plan.ending);
     replicas_.resize(static_cast<std::size_t>(plan.replicas));
 }
 
@@ -403,7 +408,7 @@ void World::carry_out(const Event& event) {
             if (event.amount == 2) {
                 cluster.storage.remove(kPolicyTable, "", "shop");
             } else {
-                put_policy(cluster, event.amount);
+                put_policy(cluster, event.amount, plan_.ending);
             }
             break;
         case Kind::delete_pod:

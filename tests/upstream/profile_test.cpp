@@ -123,10 +123,10 @@ TEST_F(Profiles, AllowedContainerIsKubectls) {
                                           .namespace_labels = api::Labels{},
                                           .policies = {policy},
                                           .pod_permission = controller::Authorization::allowed,
-                                          .pod = controller::parse_pod(pod).value()};
+                                          .pods = {{controller::parse_pod(pod).value()}}};
             const auto verdict = std::get<controller::Verdict>(controller::judge(facts));
             if (!verdict.allowed) continue;
-            ours.push_back(controller::build_ephemeral_container(request, verdict.container.value()));
+            ours.push_back(controller::build_ephemeral_container(request, verdict.containers.at(0)));
             lines.push_back(question(profile, pod, ours.back()));
         }
     }

@@ -20,7 +20,8 @@ json minimal() {
 json whole() {
     return json::parse(
         R"({"metadata":{"namespace":"production","name":"r","uid":"u","resourceVersion":"7","generation":1,
-        "creationTimestamp":"2026-01-01T00:00:00Z","deletionTimestamp":"2026-01-01T01:00:00Z","labels":{"x":"y"}},
+        "creationTimestamp":"2026-01-01T00:00:00Z","deletionTimestamp":"2026-01-01T01:00:00Z",
+        "finalizers":["endoscope.dev/session","a/b"],"labels":{"x":"y"}},
         "spec":{"reason":"INC-1","target":{"podName":"web","container":"nginx"},"image":"busybox","imagePullPolicy":"IfNotPresent",
           "mode":"Command","command":["ps"],"args":["aux"],"workingDir":"/","env":[{"name":"TERM","value":"xterm"}],
           "profile":"baseline","runAs":{"user":1000,"group":1000},"containerName":"dbg","deadlineSeconds":60,
@@ -38,6 +39,7 @@ TEST(DebugRequest, ReadsEveryFieldAndWritesItBack) {
     ASSERT_TRUE(request) << request.error().text();
     EXPECT_EQ(request->namespace_name, "production");
     EXPECT_EQ(request->deletion_timestamp, "2026-01-01T01:00:00Z");
+    EXPECT_EQ(request->finalizers, (std::vector<std::string>{std::string(kFinalizer), "a/b"}));
     EXPECT_EQ(request->spec.mode, Mode::command);
     EXPECT_EQ(request->spec.image_pull_policy, PullPolicy::if_not_present);
     EXPECT_EQ(request->spec.run_as->group, 1000);
@@ -138,7 +140,17 @@ TEST(DebugRequest, ValidationNamesTheField) {
         {"/spec/reason", R"("\u001b[2J")", "spec.reason"},
         {"/spec/target", "{}", "spec.target"},
         {"/spec/target", R"({"podName":"a","workload":{"kind":"Deployment","name":"x"}})", "spec.target"},
+        {"/spec/target", R"({"podName":"a","selector":{"matchLabels":{"a":"b"}}})", "spec.target"},
+        {"/spec/target", R"({"selector":{"matchLabels":{"a":"b"}},"workload":{"kind":"Job","name":"x"}})",
+         "spec.target"},
+        {"/spec/target", R"({"maxPods":1})", "spec.target"},
+        {"/spec/target", R"({"podName":"a","maxPods":2})", "spec.target.maxPods"},
         {"/spec/target", R"({"selector":{}})", "spec.target.selector"},
+        {"/spec/target", R"({"selector":{"matchLabels":{}}})", "spec.target.selector"},
+        {"/spec/target", R"({"workload":{}})", "spec.target.workload.kind"},
+        {"/spec/target", R"({"workload":{"kind":"Job"}})", "spec.target.workload.name"},
+        {"/spec/target", R"({"workload":{"kind":"deployment","name":"x"}})", "spec.target.workload.kind"},
+        {"/spec/target", R"({"workload":{"kind":"Job","name":"x"},"maxPods":0})", "spec.target.maxPods"},
         {"/spec/target", R"({"workload":{"kind":"CronJob","name":"x"}})", "spec.target.workload.kind"},
         {"/spec/target", R"({"workload":{"kind":"Job","name":"X"}})", "spec.target.workload.name"},
         {"/spec/target", R"({"selector":{"matchLabels":{"a":"b"}},"maxPods":21})", "spec.target.maxPods"},

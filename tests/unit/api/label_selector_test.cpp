@@ -33,5 +33,15 @@ TEST(LabelSelector, Operators) {
     for (std::size_t i = 0; i < std::size(rows); ++i) EXPECT_EQ(rows[i].selector.matches(labels), rows[i].matches) << i;
 }
 
+TEST(LabelSelector, AsAQueryParameter) {
+    EXPECT_EQ(to_string(LabelSelector()), "");
+    const LabelSelector selector{.match_labels = {{"app", "web"}, {"empty", ""}},
+                                 .match_expressions = {{"tier", Operator::in, {"a", "b"}},
+                                                       {"zone", Operator::not_in, {"c"}},
+                                                       {"example.com/x", Operator::exists, {}},
+                                                       {"old", Operator::does_not_exist, {}}}};
+    EXPECT_EQ(to_string(selector), "app=web,empty=,tier in (a,b),zone notin (c),example.com/x,!old");
+}
+
 }  // namespace
 }  // namespace endoscope::api

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
 namespace endoscope::api {
 namespace {
@@ -55,6 +56,29 @@ TEST(Text, ControlCharacters) {
                                "\xf4\x90\x80\x80"};
     for (const auto& text : bad) EXPECT_TRUE(has_control_characters(text)) << text;
     EXPECT_EQ(printable("a\nb\xff\u2028雪"), "a?b??雪");
+}
+
+TEST(Text, VisibleWritesOutWhatATerminalWouldDo) {
+    const std::pair<std::string, std::string> rows[] = {
+        {"", ""},
+        {"plain\n\ttext\n", "plain\n\ttext\n"},
+        {"ÄÖ 雪 🐳", "ÄÖ 雪 🐳"},
+        {"a\r\nb\rc\r", "a\nb\\x0dc\\x0d"},
+        {"\r\r\n", "\\x0d\n"},
+        {"\0\a\b\x1b[31m\x7f"s, "\\x00\\x07\\x08\\x1b[31m\\x7f"},
+        {"\xc2\x80\xc2\x9f\xc2\xa0", "\\u0080\\u009f\xc2\xa0"},
+        {"\u200d\u200e\u200f\u2010", "\u200d\\u200e\\u200f\u2010"},
+        {"\u2027\u2028\u2029\u202a\u202e\u202f", "\u2027\\u2028\\u2029\\u202a\\u202e\u202f"},
+        {"\u2065\u2066\u2069\u206a", "\u2065\\u2066\\u2069\u206a"},
+        {"\ufeffx\u061c", "\\ufeffx\\u061c"},
+        {"\xff\xc0\xaf\xed\xa0\x80", "\\xff\\xc0\\xaf\\xed\\xa0\\x80"},
+        {"\xe2\x82", "\\xe2\\x82"},
+        {"\\x1b", "\\x1b"},
+    };
+    for (const auto& [text, expected] : rows) {
+        EXPECT_EQ(visible(text), expected);
+        EXPECT_EQ(visible(expected), expected);
+    }
 }
 
 TEST(Text, CountsCharactersNotBytes) {

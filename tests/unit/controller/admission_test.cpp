@@ -184,6 +184,41 @@ TEST_F(AdmissionTest, AnUpdateCannotAddARequesterToAnObjectWithoutOne) {
     EXPECT_FALSE(validate_debug_request(context(), update).allowed);
 }
 
+TEST_F(AdmissionTest, AnotherSpecIsRefusedWithANameForTheNextRequest) {
+    const std::string longest(253, 'a');
+    const std::vector<std::pair<std::string, std::string>> rows = {
+        {"web", "web-2"},
+        {"web-2", "web-3"},
+        {"web-9", "web-10"},
+        {"web-99", "web-100"},
+        {"inc-4711", "inc-4711-2"},
+        {"inc-4711-2", "inc-4711-3"},
+        {"web-02", "web-02-2"},
+        {"web-v2", "web-v2-2"},
+        {"7", "7-2"},
+        {"a.b-3", "a.b-4"},
+        {longest, longest.substr(2) + "-2"},
+        {longest.substr(3) + ".aa", longest.substr(3) + "-2"},
+    };
+    for (const auto& [name, next] : rows) {
+        AdmissionRequest update = create();
+        update.operation = "UPDATE";
+        update.name = name;
+        update.old_object = mutated(create()).object;
+        update.object["spec"]["image"] = "busybox:1.37";
+        const auto refused = mutate_debug_request(context(), update);
+        EXPECT_FALSE(refused.allowed);
+        EXPECT_EQ(refused.code, 422);
+        EXPECT_EQ(refused.reason, "Invalid");
+        EXPECT_EQ(refused.message, "spec is immutable: create a new DebugRequest, e.g. \"" + next + "\"");
+    }
+    AdmissionRequest labelled = create();
+    labelled.operation = "UPDATE";
+    labelled.old_object = mutated(create()).object;
+    labelled.object["metadata"]["labels"] = {{"team", "shop"}};
+    EXPECT_TRUE(mutate_debug_request(context(), labelled).allowed);
+}
+
 TEST_F(AdmissionTest, MistakesAreRefusedWithTheirField) {
     const std::vector<std::tuple<std::string, json, std::string>> mistakes = {
         {"/spec/image", "Bad Image", "spec.image"},

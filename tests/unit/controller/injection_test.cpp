@@ -86,6 +86,7 @@ TEST(KeepExpired, AnExpiredRequestStaysExpiredWhenItsContainerEnds) {
     Progress running;
     running.state = "Running";
     EXPECT_TRUE(keep_expired(running).still_running);
+    EXPECT_TRUE(keep_expired(ended, "by onExpiry: Terminate").message.contains("it was ended by onExpiry: Terminate"));
 }
 
 TEST(Status, ADenialSaysWhichConditionFailedAndRevealsNothingBeforeAuthorization) {
@@ -111,16 +112,44 @@ TEST(Status, ADenialSaysWhichConditionFailedAndRevealsNothingBeforeAuthorization
               api::ConditionStatus::unknown);
 }
 
+TEST(Injection, ARefusalThatIsOnRecordStandsAfterARestart) {
+    api::TargetStatus row;
+    row.pod_name = "web-2";
+    row.pod_uid = "u2";
+    row.state = "NotInjected";
+    row.reason = "NotAuthorized";
+    row.message = "alice may not debug it any more";
+    const SessionPart refused = part_of_lost_pod(row);
+    EXPECT_FALSE(refused.injected);
+    ASSERT_TRUE(refused.refused);
+    EXPECT_EQ(refused.refused->reason, api::Reason::not_authorized);
+    EXPECT_EQ(refused.refused->message, "alice may not debug it any more");
+    row.state = "Pending";
+    EXPECT_EQ(part_of_lost_pod(row).refused->reason, api::Reason::target_gone);
+    row.state = "Running";
+    EXPECT_TRUE(part_of_lost_pod(row).injected);
+    EXPECT_FALSE(recorded_refusal(row));
+}
+
 TEST(Status, RunningIsReadyAndExpiredIsStalledAndStillRunning) {
     api::DebugRequest request;
     request.namespace_name = "prod";
     request.name = "r";
     request.generation = 1;
     Session session;
-    session.pod = "web";
-    session.container = "dbg";
+    SessionPart part;
+    part.pod = "web";
+    part.pod_uid = "u";
+    part.container = "dbg";
+    part.injected = true;
+    session.parts = {part};
     PodView pod;
     pod.node_name = "node-1";
+    const auto shown = std::make_shared<const PodView>(pod);
+    const auto status_of = [&](const api::DebugRequestStatus& before, const Progress& progress,
+                               std::shared_ptr<const PodView> seen, api::TimePoint now) {
+        return session_status(request, before, session, progress, {{part, progress, std::move(seen)}}, now);
+    };
     const auto now = *api::parse_timestamp("2026-01-31T12:00:00Z");
     Progress running;
     running.phase = api::Phase::running;
@@ -128,7 +157,7 @@ TEST(Status, RunningIsReadyAndExpiredIsStalledAndStillRunning) {
     running.state = "Running";
     running.started_at = "2026-01-31T11:59:59Z";
     running.expires_at = "2026-01-31T12:59:59Z";
-    const auto status = session_status(request, {}, session, running, &pod, now);
+    const auto status = status_of({}, running, shown, now);
     EXPECT_EQ(api::find_condition(status.conditions, api::condition_type::kReady)->status,
               api::ConditionStatus::is_true);
     EXPECT_EQ(status.attach_command, "kubectl attach -it -n prod web -c dbg");
@@ -139,7 +168,7 @@ TEST(Status, RunningIsReadyAndExpiredIsStalledAndStillRunning) {
     expired.phase = api::Phase::expired;
     expired.reason = Reason::deadline_exceeded;
     expired.still_running = true;
-    const auto over = session_status(request, status, session, expired, &pod, now + std::chrono::hours(1));
+    const auto over = status_of(status, expired, shown, now + std::chrono::hours(1));
     EXPECT_EQ(over.finished_at, "");
     EXPECT_EQ(api::find_condition(over.conditions, api::condition_type::kContainerStillRunning)->status,
               api::ConditionStatus::is_true);
@@ -147,7 +176,7 @@ TEST(Status, RunningIsReadyAndExpiredIsStalledAndStillRunning) {
     gone.phase = api::Phase::expired;
     gone.reason = Reason::deadline_exceeded;
     gone.state = "Unknown";
-    const auto ended = session_status(request, over, session, gone, nullptr, now + std::chrono::hours(2));
+    const auto ended = status_of(over, gone, nullptr, now + std::chrono::hours(2));
     EXPECT_EQ(api::find_condition(ended.conditions, api::condition_type::kContainerStillRunning)->status,
               api::ConditionStatus::is_false);
     EXPECT_EQ(ended.targets[0].node_name, "node-1");

@@ -95,6 +95,13 @@ asio::awaitable<void> what_was_read_is_not_undone_by_a_watch_that_is_behind() {
     EXPECT_EQ(f.version_of("shop/1"), "12");
     f.follower.update("shop/1", nullptr);
     EXPECT_EQ(f.version_of("shop/1"), "gone");
+    // Whoever is told looks again, so that telling what is known would go round in circles.
+    const std::size_t told = f.notified.size();
+    f.follower.update("shop/1", nullptr);
+    EXPECT_EQ(f.notified.size(), told);
+    f.follower.update("shop/1", std::make_shared<const PodView>(seen("a", "13")));
+    f.follower.update("shop/1", std::make_shared<const PodView>(seen("a", "13")));
+    EXPECT_EQ(f.notified.size(), told + 1);
     co_await f.follower.stop();
     co_await settle();
 }

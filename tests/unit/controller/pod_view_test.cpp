@@ -51,6 +51,26 @@ TEST(PodView, ReadsWhatItNeeds) {
     EXPECT_EQ(pod->find_ephemeral_status("e"), nullptr);
 }
 
+TEST(PodView, TheControllerIsTheOwnerThatSaysSo) {
+    json pod = whole();
+    pod["metadata"]["ownerReferences"] = json::parse(R"([
+        {"apiVersion":"v1","kind":"Node","name":"n1"},
+        {"apiVersion":"apps/v1","kind":"ReplicaSet","name":"web-5d4","controller":true},
+        {"apiVersion":"acme.dev/v1","kind":"Owner","name":"o","controller":false}])");
+    const auto owned = parse_pod(pod);
+    ASSERT_TRUE(owned) << owned.error().text();
+    EXPECT_EQ(owned->owner_group, "apps");
+    EXPECT_EQ(owned->owner_kind, "ReplicaSet");
+    EXPECT_EQ(owned->owner_name, "web-5d4");
+    pod["metadata"]["ownerReferences"] =
+        json::parse(R"([{"apiVersion":"v1","kind":"Node","name":"n1","controller":true}])");
+    const auto of_core = parse_pod(pod);
+    ASSERT_TRUE(of_core) << of_core.error().text();
+    EXPECT_EQ(of_core->owner_group, "");
+    EXPECT_EQ(of_core->owner_kind, "Node");
+    EXPECT_EQ(parse_pod(whole())->owner_kind, "");
+}
+
 TEST(PodView, Traits) {
     struct Row {
         const char* pointer;

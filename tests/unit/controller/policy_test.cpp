@@ -51,10 +51,8 @@ TEST(Policy, ErrorsNameTheField) {
         {"/spec/limits", R"({"maxPods":21})", "spec.limits.maxPods"},
         {"/spec/unknown", "1", "spec.unknown"},
         {"/spec/images", "[]", "spec.images"},
-        // Of the API, but not of this version: an error, never passed over.
-        {"/spec/onExpiry", R"("Terminate")", "spec.onExpiry"},
-        {"/spec/onExpiry", R"("EvictPod")", "spec.onExpiry"},
-        {"/spec/afterSession", R"("EvictPod")", "spec.afterSession"},
+        {"/spec/onExpiry", R"("Kill")", "spec.onExpiry"},
+        {"/spec/afterSession", R"("Terminate")", "spec.afterSession"},
         {"/spec/approval", R"({"required":6})", "spec.approval.required"},
         {"/spec/namespaces/names", R"(["prod_*"])", "spec.namespaces.names[0]"},
         {"/spec/namespaces/names", R"(["Prod*"])", "spec.namespaces.names[0]"},

@@ -43,7 +43,8 @@ Progress at(const PodView* pod, seconds after, api::Mode mode = api::Mode::comma
                    .injected_at = kInjected,
                    .now = kInjected + after,
                    .start_deadline_seconds = 120,
-                   .deadline_seconds = 600});
+                   .deadline_seconds = 600,
+                   .problem = {}});
 }
 
 struct Row {

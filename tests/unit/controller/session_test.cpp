@@ -12,8 +12,8 @@ const api::TimePoint kInjected = *api::parse_timestamp("2026-01-31T12:00:00Z");
 const kube::SteadyTime kSteady{hours(5)};
 constexpr const char* kStarted = "2026-01-31T12:00:02Z";
 
-Session session() {
-    Session made;
+SessionPart session() {
+    SessionPart made;
     made.injected_at = kInjected;
     made.injected_steady = kSteady;
     return made;
@@ -25,14 +25,14 @@ TEST(SessionClock, GoesOnFromTheInjectionBySteadyTime) {
 }
 
 TEST(SessionClock, AContainerCannotRunLongerThanItIsThere) {
-    Session ahead = session();
+    SessionPart ahead = session();
     ahead.injected_at += hours(1);  // our wall clock was an hour ahead of the node's
     const api::TimePoint started = *api::parse_timestamp(kStarted);
     EXPECT_EQ(session_now(ahead, kStarted, kSteady + seconds(7)), started + seconds(7));
 }
 
 TEST(SessionClock, AContainerRunsAtLeastSinceItWasSeenTo) {
-    Session behind = session();
+    SessionPart behind = session();
     behind.injected_at -= hours(24);
     const api::TimePoint started = *api::parse_timestamp(kStarted);
     EXPECT_EQ(session_now(behind, kStarted, kSteady + seconds(3)), started) << "it cannot start in the future";
@@ -41,7 +41,7 @@ TEST(SessionClock, AContainerRunsAtLeastSinceItWasSeenTo) {
 }
 
 TEST(SessionClock, OfAnAdoptedContainerOnlyTheNodeKnowsHowLongItHasRun) {
-    Session adopted = session();
+    SessionPart adopted = session();
     adopted.adopted = true;
     adopted.injected_at += hours(1);  // found an hour after its start
     adopted.seen_running = kSteady;

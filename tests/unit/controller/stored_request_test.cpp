@@ -42,7 +42,7 @@ TEST(StoredRequest, WhatIsAskedAboutAllRequestsNeedsNoReading) {
     EXPECT_FALSE(cached.deleting);
     EXPECT_EQ(cached.phase, api::Phase::running);
     EXPECT_EQ(cached.subject, "alice");
-    EXPECT_EQ(cached.pod, "web");
+    EXPECT_EQ(cached.pods, "web");
     EXPECT_EQ(cached.container, "app");
 }
 
@@ -55,6 +55,52 @@ TEST(StoredRequest, ARequestThatIsOverKeepsItsSpecAndTheHeartOfItsStatus) {
     EXPECT_EQ(stored.parsed->status.message, "ended");
     EXPECT_TRUE(stored.parsed->status.conditions.empty());
     EXPECT_TRUE(cache_request(request("Succeeded")).has_targets);
+}
+
+TEST(StoredRequest, OfSeveralPodsOneMayHaveFailedWhileAnotherStillRuns) {
+    json object = request("Failed");
+    object["status"]["conditions"].push_back({{"type", "ContainerStillRunning"},
+                                              {"status", "True"},
+                                              {"reason", "DeadlineExceeded"},
+                                              {"message", "it runs"},
+                                              {"lastTransitionTime", "2026-01-02T03:04:06Z"}});
+    object["status"]["finishedAt"] = "2026-01-02T03:04:07Z";
+    const CachedRequest cached = cache_request(object);
+    EXPECT_FALSE(cached.removable_since) << "its record is still needed";
+    const StoredRequest stored = read_request(cached);
+    EXPECT_EQ(stored.parsed, api::parse_debug_request(object));
+    EXPECT_TRUE(is_recorded(stored, stored.parsed->status));
+}
+
+TEST(StoredRequest, WithOurFinalizerTheWholeStatusIsKept) {
+    json object = request("Succeeded");
+    object["metadata"]["finalizers"] = {"example.org/other"};
+    const StoredRequest others = read_request(cache_request(object));
+    EXPECT_FALSE(others.has_finalizer);
+    EXPECT_EQ(others.finalizers, std::vector<std::string>{"example.org/other"});
+    EXPECT_TRUE(others.parsed->status.conditions.empty());
+
+    object["metadata"]["finalizers"] = {"example.org/other", "endoscope.dev/session"};
+    EXPECT_TRUE(cache_request(object).has_finalizer);
+    const StoredRequest ours = read_request(cache_request(object));
+    EXPECT_TRUE(ours.has_finalizer);
+    ASSERT_TRUE(ours.parsed);
+    EXPECT_EQ(ours.parsed, api::parse_debug_request(object));
+    EXPECT_EQ(ours.parsed->finalizers, ours.finalizers);
+    auto status = ours.parsed->status;
+    EXPECT_TRUE(is_recorded(ours, status));
+    status.conditions.clear();
+    EXPECT_FALSE(is_recorded(ours, status));
+}
+
+TEST(StoredRequest, FinalizersAreKnownOfASpecThatCannotBeRead) {
+    json object = request("Denied");
+    object["spec"]["surprise"] = 1;
+    object["metadata"]["finalizers"] = {"endoscope.dev/session"};
+    const StoredRequest stored = read_request(cache_request(object));
+    EXPECT_FALSE(stored.parsed);
+    EXPECT_TRUE(stored.has_finalizer);
+    EXPECT_EQ(stored.finalizers, std::vector<std::string>{"endoscope.dev/session"});
 }
 
 TEST(StoredRequest, AStatusOnRecordIsKnownAgain) {

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+
 namespace endoscope::controller {
 namespace {
 
@@ -62,27 +64,74 @@ TEST(TargetSelection, OnlyPodsThatRunUnlessNamed) {
     EXPECT_EQ(names(named, pods), Names());
 }
 
+/// A Pod with that controller, and with the label that a Deployment gives.
+PodView owned(const std::string& name, const std::string& version, const std::string& kind, const std::string& owner,
+              const std::string& hash = "5d4", bool controller = true) {
+    const json reference = {{"apiVersion", version}, {"kind", kind}, {"name", owner}, {"controller", controller}};
+    return pod(name, "2026-01-01T00:00:00Z", true,
+               {{"labels", {{"pod-template-hash", hash}}}, {"ownerReferences", {reference}}});
+}
+
 TEST(TargetSelection, PodsOfAWorkload) {
-    const auto owned = [](const char* name, const char* kind, const char* owner, bool controller = true) {
-        return pod(name, "2026-01-01T00:00:00Z", true,
-                   {{"labels", {{"pod-template-hash", "5d4"}}},
-                    {"ownerReferences", {{{"kind", kind}, {"name", owner}, {"controller", controller}}}}});
+    const std::vector<PodView> pods = {
+        owned("of-deployment", "apps/v1", "ReplicaSet", "web-5d4"),
+        owned("of-stateful-set", "apps/v1", "StatefulSet", "web"),
+        owned("of-daemon-set", "apps/v1", "DaemonSet", "web"),
+        owned("of-job", "batch/v1", "Job", "web"),
+        owned("of-other", "apps/v1", "ReplicaSet", "web-api-5d4"),
+        owned("not-controlled", "apps/v1", "StatefulSet", "web", "5d4", false),
+        owned("foreign-set", "apps.kruise.io/v1beta1", "StatefulSet", "web"),
+        owned("foreign-job", "batch.volcano.sh/v1alpha1", "Job", "web"),
+        owned("foreign-replica-set", "acme.dev/v1", "ReplicaSet", "web-5d4"),
+        owned("core", "v1", "DaemonSet", "web"),
+        owned("job-of-apps", "apps/v1", "Job", "web"),
+        owned("set-of-batch", "batch/v1", "StatefulSet", "web"),
+        owned("hash-with-a-name", "apps/v1", "ReplicaSet", "web-api-5d4", "api-5d4"),
+        owned("hash-of-another", "apps/v1", "ReplicaSet", "web-5d4", "6e5"),
+        owned("no-hash", "apps/v1", "ReplicaSet", "web-", ""),
+        owned("deployment-itself", "apps/v1", "Deployment", "web"),
     };
-    const std::vector<PodView> pods = {owned("of-deployment", "ReplicaSet", "web-5d4"),
-                                       owned("of-set", "StatefulSet", "web"), owned("of-job", "Job", "web"),
-                                       owned("not-controlled", "StatefulSet", "web", false),
-                                       owned("of-other", "ReplicaSet", "web-api-5d4")};
     const auto of = [&](const char* kind, const char* name) {
         api::Target target;
         target.workload = api::Workload{.kind = kind, .name = name};
         target.max_pods = 20;
-        return names(target, pods);
+        const Names chosen = names(target, pods);
+        Names matching;
+        for (const PodView& each : pods) {
+            if (matches(each, target)) matching.push_back(each.name);
+        }
+        EXPECT_TRUE(std::ranges::is_permutation(chosen, matching)) << kind << " " << name;
+        return chosen;
     };
     EXPECT_EQ(of("Deployment", "web"), Names{"of-deployment"});
-    EXPECT_EQ(of("ReplicaSet", "web-5d4"), Names{"of-deployment"});
-    EXPECT_EQ(of("StatefulSet", "web"), Names{"of-set"});
+    EXPECT_EQ(of("Deployment", "web-api"), Names{"of-other"});
+    EXPECT_EQ(of("ReplicaSet", "web-5d4"), (Names{"hash-of-another", "of-deployment"}));
+    EXPECT_EQ(of("StatefulSet", "web"), Names{"of-stateful-set"});
+    EXPECT_EQ(of("DaemonSet", "web"), Names{"of-daemon-set"});
     EXPECT_EQ(of("Job", "web"), Names{"of-job"});
-    EXPECT_EQ(of("DaemonSet", "web"), Names());
+    EXPECT_EQ(of("Job", "api"), Names());
+    EXPECT_EQ(of("CronJob", "web"), Names());
+}
+
+TEST(TargetSelection, MatchesWhateverTheState) {
+    PodView web = pod("web", "2026-01-01T00:00:00Z", false, {{"deletionTimestamp", "x"}});
+    web.phase = "Failed";
+    api::Target named;
+    named.pod_name = "web";
+    EXPECT_TRUE(matches(web, named));
+    EXPECT_TRUE(matches(web, by_label({})));
+    named.pod_name = "web-2";
+    EXPECT_FALSE(matches(web, named));
+    web.labels = {{"app", "db"}};
+    EXPECT_FALSE(matches(web, by_label({})));
+    EXPECT_FALSE(matches(web, api::Target()));
+}
+
+TEST(TargetSelection, WhatMayNotBeDebuggedIsChosenAllTheSame) {
+    const std::vector<PodView> pods = {
+        pod("mirror", "2026-02-01T00:00:00Z", true, {{"annotations", {{"kubernetes.io/config.mirror", "x"}}}}),
+        pod("web", "2026-01-01T00:00:00Z", true)};
+    EXPECT_EQ(names(by_label({}), pods), Names{"mirror"});  // The verdict refuses it.
 }
 
 }  // namespace

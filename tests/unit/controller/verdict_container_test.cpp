@@ -19,7 +19,7 @@ TEST(Verdict, RunAs) {
         change(changed);
         const Verdict verdict = changed.verdict();
         EXPECT_TRUE(verdict.allowed) << verdict.message;
-        return std::pair(verdict.container.value_or(ContainerPlan{}), verdict.warnings);
+        return std::pair(verdict.allowed ? verdict.containers.at(0) : ContainerPlan{}, verdict.warnings);
     };
     const std::optional<std::int64_t> none;
 
@@ -73,7 +73,7 @@ TEST(Verdict, CustomProfiles) {
     c.spec()["profile"] = "tracer";
     Verdict verdict = c.verdict();
     ASSERT_TRUE(verdict.allowed) << verdict.message;
-    EXPECT_EQ(api::to_json(verdict.container->security_context),
+    EXPECT_EQ(api::to_json(verdict.containers.at(0).security_context),
               json::parse(R"({"runAsNonRoot":true,"capabilities":{"add":["SYS_PTRACE"],"drop":["ALL"]}})"));
     EXPECT_EQ(verdict.warnings.size(), 1U);  // Nobody names a user.
 
@@ -87,7 +87,7 @@ TEST(Verdict, CustomProfiles) {
     c.spec().erase("runAs");
     verdict = c.verdict();
     ASSERT_TRUE(verdict.allowed) << verdict.message;
-    EXPECT_EQ(verdict.container->security_context.run_as_user, 1000);
+    EXPECT_EQ(verdict.containers.at(0).security_context.run_as_user, 1000);
 
     // It is the policy's own: another policy does not have it.
     c.another_policy("other")["spec"].erase("customProfiles");
@@ -102,7 +102,7 @@ TEST(Verdict, PodSecurityStandardsOfTheNamespace) {
     c.spec()["profile"] = "sysadmin";
     Verdict verdict = c.verdict();
     EXPECT_EQ(verdict.reason, Reason::pod_security_violation);
-    EXPECT_FALSE(verdict.container);
+    EXPECT_TRUE(verdict.containers.empty());
     EXPECT_NE(verdict.message.find("violates PodSecurity \"baseline:latest\": privileged (container \"dbg-"),
               std::string::npos)
         << verdict.message;
@@ -132,10 +132,8 @@ TEST(Verdict, PodSecurityStandardsOfTheNamespace) {
 TEST(Verdict, APodThatPodSecurityCannotJudgeIsRefused) {
     const Case c;
     const auto judged = c.with_facts([](const Facts& facts) {
-        PodView unjudged = std::get<PodView>(facts.pod);
-        unjudged.security.reset();
         Facts changed = facts;
-        changed.pod = unjudged;
+        changed.pods->at(0).security.reset();
         changed.namespace_labels = api::Labels{{"pod-security.kubernetes.io/enforce", "baseline"}};
         return std::get<Verdict>(judge(changed)).reason;
     });
@@ -147,7 +145,7 @@ TEST(Verdict, Approval) {
     c.rules()["approval"] = {{"required", 2}};
     Verdict verdict = c.verdict();
     EXPECT_FALSE(verdict.allowed);
-    EXPECT_FALSE(verdict.container);
+    EXPECT_TRUE(verdict.containers.empty());
     EXPECT_EQ(verdict.reason, Reason::approval_required);
     EXPECT_EQ(verdict.policy->name, "main");
     EXPECT_NE(verdict.message.find("2 other people"), std::string::npos);
@@ -179,9 +177,9 @@ TEST(Verdict, Deadline) {
 TEST(Verdict, DefaultTarget) {
     Case c;
     c.pod["metadata"]["annotations"] = {{"kubectl.kubernetes.io/default-container", "side"}};
-    EXPECT_EQ(c.verdict().container->target_container, "side");
+    EXPECT_EQ(c.verdict().containers.at(0).target_container, "side");
     c.spec()["target"]["container"] = "nginx";
-    EXPECT_EQ(c.verdict().container->target_container, "nginx");
+    EXPECT_EQ(c.verdict().containers.at(0).target_container, "nginx");
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ namespace endoscope::controller::testing {
 
 using nlohmann::json;
 
-/// So many other requests with a place in the Pod, joining `container`.
+/// So many other requests with a place in a Pod, joining `container`.
 inline std::map<std::string, std::string> others_in_pod(int number, const std::string& container = "side") {
     std::map<std::string, std::string> others;
     for (int i = 0; i < number; ++i) others["production/other-" + std::to_string(i)] = container;
@@ -34,6 +34,7 @@ struct Case {
         "spec":{"namespaces":{"names":["production"]},"images":{"allow":["busybox"]},
           "profiles":["restricted","baseline","sysadmin"]}})");
     std::vector<json> more_policies = {};
+    std::vector<json> more_pods = {};  ///< After `pod`.
     IdentityCheck identity = IdentityCheck::valid;
     std::optional<api::Labels> labels = api::Labels{{"tier", "prod"}};
     std::optional<Authorization> impersonation = std::nullopt;
@@ -64,6 +65,16 @@ struct Case {
         return more_policies.back();
     }
 
+    /// The Pod again, under other names, to be changed; the request is by label from then on.
+    json& another_pod(const std::string& name) {
+        spec()["target"].erase("podName");
+        spec()["target"]["selector"] = {{"matchLabels", {{"app", "web"}}}};
+        spec()["target"]["maxPods"] = more_pods.size() + 2;
+        more_pods.push_back(pod);
+        more_pods.back()["metadata"].update({{"name", name}, {"uid", name + "-uid"}});
+        return more_pods.back();
+    }
+
     template <class Judge>
     auto with_facts(Judge&& judge_facts) const {
         const auto parsed = api::parse_debug_request(request);
@@ -78,11 +89,9 @@ struct Case {
         facts.pod_permission = pod_permission;
         facts.use_policy = use_policy;
         if (pod_looked_up) {
-            if (pod.is_null()) {
-                facts.pod = PodAbsent();
-            } else {
-                facts.pod = parse_pod(pod).value();
-            }
+            facts.pods.emplace();
+            if (!pod.is_null()) facts.pods->push_back(parse_pod(pod).value());
+            for (const json& each : more_pods) facts.pods->push_back(parse_pod(each).value());
         }
         facts.sessions = sessions;
         return std::forward<Judge>(judge_facts)(facts);

@@ -84,7 +84,7 @@ TEST(VerdictPolicies, TheReasonIsThatOfTheOneThatGotFurthestThenByName) {
 
 TEST(VerdictPolicies, AnInvalidOneIsReportedOnlyWhereThereIsNoOther) {
     Case c;
-    c.another_policy("broken")["spec"]["onExpiry"] = "EvictPod";
+    c.another_policy("broken")["spec"]["limits"] = {{"maxPods", 0}};
     Verdict verdict = c.verdict();
     EXPECT_TRUE(verdict.allowed);
     EXPECT_EQ(verdict.policies[0].reason, Reason::policy_invalid);
@@ -127,7 +127,7 @@ TEST(VerdictNeeds, LookUpsAreAskedForOneByOneAndOnlyWhenNeeded) {
     c.use_policy["use"] = Authorization::denied;
     EXPECT_EQ(c.verdict().reason, Reason::not_authorized);  // And nobody looked for the Pod.
     c.use_policy["use"] = Authorization::allowed;
-    EXPECT_EQ(need().what, What::pod);
+    EXPECT_EQ(need().what, What::pods);
     c.pod_looked_up = true;
     EXPECT_TRUE(c.verdict().allowed);
     EXPECT_EQ(c.verdict().policy->name, "use");
@@ -194,7 +194,7 @@ TEST(ExpectedDenial, JudgesWhatNeedsNoLookUp) {
     passed_over.spec()["runAs"] = {{"matchTarget", true}};
     passed_over.rules()["targets"] = json::parse(R"({"containers":["x"],"podSelector":{"matchLabels":{"a":"b"}}})");
     passed_over.rules()["limits"]["exclusive"] = true;
-    passed_over.sessions.in_pod = {{"production/other", "nginx"}};
+    passed_over.sessions.in_pod["web"] = {{"production/other", "nginx"}};
     EXPECT_FALSE(passed_over.denial_without_look_ups());
     // Labels decide which policies apply: without them nothing is certain.
     Case unknown = c;
@@ -313,7 +313,7 @@ class RandomCases {
         spec["images"]["allow"] = list(3, [&] { return pattern(); });
         spec["images"]["deny"] = coin() ? list(1, [&] { return pattern(); }) : json::array();
         spec["profiles"] = list(3, [&] { return pick({"restricted", "baseline", "sysadmin"}); });
-        if (coin() && coin()) spec["onExpiry"] = "EvictPod";
+        if (coin() && coin()) spec["limits"]["maxPods"] = 0;
         if (coin() && coin()) spec["namespaces"]["names"] = {"dev"};
         spec["requesters"] = json::parse(R"({"serviceAccounts":["a/b","c/d"]})");
     }
@@ -371,7 +371,7 @@ TEST(VerdictProperties, AnAllowanceHasAValidPolicyThatSaysSo) {
         const auto row = std::ranges::find(verdict.policies, verdict.policy->name, &PolicyRow::name);
         ASSERT_NE(row, verdict.policies.end());
         ASSERT_TRUE(row->accepted);
-        ASSERT_TRUE(verdict.container);
+        ASSERT_EQ(verdict.containers.size(), 1U);
         const auto image = *parse_image_reference(verdict.image);
         std::vector<json> policies = c.more_policies;
         policies.push_back(c.policy);

@@ -1,16 +1,18 @@
-#include "controller/image_reference.hpp"
-#include "tests/unit/controller/verdict_fixture.hpp"
+// The flow of the verdict: what comes before any policy, and the order of the rules.
+
+#include "tests/unit/controller/verdict_table.hpp"
 
 #include <gtest/gtest.h>
-
-#include <functional>
 
 namespace endoscope::controller {
 namespace {
 
 using api::Reason;
 using testing::Case;
+using testing::expect_allowed;
+using testing::expect_denied;
 using testing::json;
+using testing::Row;
 
 const std::string kDigest = "@sha256:" + std::string(64, '1');
 
@@ -21,44 +23,17 @@ TEST(Verdict, Allowed) {
     EXPECT_EQ(verdict.reason, Reason::allowed);
     EXPECT_EQ(verdict.policy, (api::PolicyRef{.name = "main", .uid = "mu", .generation = 3}));
     EXPECT_EQ(verdict.image, "docker.io/library/busybox:1.36");
-    ASSERT_TRUE(verdict.container);
-    EXPECT_EQ(verdict.container->target_container, "nginx");
-    EXPECT_EQ(verdict.container->profile, "restricted");
-    EXPECT_FALSE(verdict.container->has_digest);
-    EXPECT_EQ(verdict.container->image, verdict.image);
-    EXPECT_EQ(verdict.container->name, container_name(*api::parse_debug_request(allowed.request), "pu"));
+    ASSERT_EQ(verdict.containers.size(), 1U);
+    EXPECT_EQ(verdict.containers.at(0).target_container, "nginx");
+    EXPECT_EQ(verdict.containers.at(0).profile, "restricted");
+    EXPECT_FALSE(verdict.containers.at(0).has_digest);
+    EXPECT_EQ(verdict.containers.at(0).image, verdict.image);
+    EXPECT_EQ(verdict.containers.at(0).name, container_name(*api::parse_debug_request(allowed.request), "pu"));
     EXPECT_EQ(verdict.deadline_seconds, 3600);
     EXPECT_EQ(verdict.start_deadline_seconds, 120);
     ASSERT_EQ(verdict.policies.size(), 1U);
     EXPECT_TRUE(verdict.policies[0].accepted);
     EXPECT_EQ(verdict.policies[0].reason, Reason::allowed);
-}
-
-struct Row {
-    const char* what;
-    Reason reason;
-    std::function<void(Case&)> change;
-    const char* mentions;  ///< What the message names: the field, or the remedy.
-};
-
-void expect_denied(const Row& row) {
-    Case changed;
-    row.change(changed);
-    const Verdict verdict = changed.verdict();
-    EXPECT_FALSE(verdict.allowed) << row.what;
-    EXPECT_EQ(verdict.reason, row.reason)
-        << row.what << ": got " << api::to_string(verdict.reason) << ": " << verdict.message;
-    EXPECT_NE(verdict.message.find(row.mentions), std::string::npos) << row.what << ": " << verdict.message;
-    EXPECT_FALSE(verdict.container) << row.what;
-    EXPECT_LE(verdict.message.size(), 1024U) << row.what;
-    EXPECT_FALSE(api::to_string(verdict.reason).empty());
-}
-
-void expect_allowed(const char* what, const std::function<void(Case&)>& change) {
-    Case changed;
-    change(changed);
-    const Verdict verdict = changed.verdict();
-    EXPECT_TRUE(verdict.allowed) << what << ": " << verdict.message;
 }
 
 TEST(Verdict, EveryReasonUpToAuthorization) {
@@ -129,245 +104,7 @@ TEST(Verdict, EveryReasonUpToAuthorization) {
     for (const Row& row : rows) expect_denied(row);
 }
 
-TEST(Verdict, EveryReasonOfTheTarget) {
-    const Row rows[] = {
-        {"no Pod matches", Reason::target_not_found,
-         [](Case& c) {
-             c.spec()["target"] = json::parse(R"({"selector":{"matchLabels":{"app":"web"}}})");
-             c.pod = nullptr;
-         },
-         "spec.target"},
-        {"no Pod", Reason::target_not_found, [](Case& c) { c.pod = nullptr; }, "spec.target.podName"},
-        {"no container", Reason::container_not_found, [](Case& c) { c.spec()["target"]["container"] = "db"; },
-         "nginx, side, setup"},
-        {"annotated container is gone", Reason::container_not_found,
-         [](Case& c) { c.pod["metadata"]["annotations"] = {{"kubectl.kubernetes.io/default-container", "gone"}}; },
-         "gone"},
-        {"no node", Reason::target_not_scheduled, [](Case& c) { c.pod_spec().erase("nodeName"); }, "node"},
-        {"pending", Reason::target_not_running, [](Case& c) { c.pod["status"]["phase"] = "Pending"; }, "Pending"},
-        {"unknown", Reason::target_not_running, [](Case& c) { c.pod["status"]["phase"] = "Unknown"; }, "Unknown"},
-        {"no phase", Reason::target_not_running, [](Case& c) { c.pod.erase("status"); }, "Unknown"},
-        {"being deleted", Reason::target_terminating, [](Case& c) { c.pod["metadata"]["deletionTimestamp"] = "x"; },
-         "being deleted"},
-        {"succeeded", Reason::target_terminated, [](Case& c) { c.pod["status"]["phase"] = "Succeeded"; }, "ended"},
-        {"failed", Reason::target_terminated, [](Case& c) { c.pod["status"]["phase"] = "Failed"; }, "ended"},
-        {"mirror", Reason::target_static,
-         [](Case& c) { c.pod["metadata"]["annotations"] = {{"kubernetes.io/config.mirror", "x"}}; }, "static"},
-        {"windows", Reason::target_windows, [](Case& c) { c.pod_spec()["os"] = {{"name", "windows"}}; }, "Windows"},
-    };
-    for (const Row& row : rows) expect_denied(row);
-}
-
-TEST(Verdict, EveryReasonOfAPolicy) {
-    const Row rows[] = {
-        {"service account", Reason::requester_not_allowed,
-         [](Case& c) { c.spec()["requester"]["username"] = "system:serviceaccount:argocd:ctrl"; },
-         "requesters.serviceAccounts"},
-        {"other service account", Reason::requester_not_allowed,
-         [](Case& c) {
-             c.spec()["requester"]["username"] = "system:serviceaccount:argocd:ctrl2";
-             c.rules()["requesters"] = {{"serviceAccounts", {"argocd/ctrl"}}};
-         },
-         "argocd:ctrl2"},
-        {"no service account's name", Reason::requester_not_allowed,
-         [](Case& c) {
-             c.spec()["requester"]["username"] = "system:serviceaccount:argocd/ctrl";
-             c.rules()["requesters"] = {{"serviceAccounts", {"argocd/ctrl"}}};
-         },
-         "service account"},
-        {"on behalf of a service account", Reason::requester_not_allowed,
-         [](Case& c) {
-             c.spec()["onBehalfOf"] = {{"username", "system:serviceaccount:argocd:ctrl"}};
-             c.impersonation = Authorization::allowed;
-         },
-         "spec.onBehalfOf"},
-        {"a service account on behalf of a person", Reason::requester_not_allowed,
-         [](Case& c) {
-             c.spec()["requester"]["username"] = "system:serviceaccount:argocd:ctrl";
-             c.spec()["onBehalfOf"] = {{"username", "bob"}};
-             c.impersonation = Authorization::allowed;
-         },
-         "requesters.serviceAccounts"},
-        {"denied image", Reason::image_denied, [](Case& c) { c.rules()["images"]["deny"] = {"*:1.*"}; }, "*:1.*"},
-        {"denied by the tag beside a digest", Reason::image_denied,
-         [](Case& c) {
-             c.spec()["image"] = "busybox:latest" + kDigest;
-             c.rules()["images"]["deny"] = {"**:latest"};
-         },
-         "images.deny"},
-        {"other image", Reason::image_not_allowed, [](Case& c) { c.spec()["image"] = "ghcr.io/busybox"; },
-         "images.allow"},
-        {"empty list", Reason::image_not_allowed, [](Case& c) { c.rules()["images"].erase("allow"); }, "(none)"},
-        {"digest under an allowed tag", Reason::image_not_allowed,
-         [](Case& c) {
-             c.rules()["images"]["allow"] = {"busybox:1.36"};
-             c.spec()["image"] = "busybox:1.36" + kDigest;
-         },
-         "images.allow"},
-        {"digest wanted", Reason::digest_required, [](Case& c) { c.rules()["images"]["requireDigest"] = true; },
-         "images.requireDigest"},
-        {"profile", Reason::profile_not_allowed, [](Case& c) { c.spec()["profile"] = "netadmin"; }, "spec.profile"},
-        {"unknown profile", Reason::profile_not_allowed, [](Case& c) { c.spec()["profile"] = "legacy"; }, "legacy"},
-        {"no profiles", Reason::profile_not_allowed, [](Case& c) { c.rules().erase("profiles"); }, "(none)"},
-        {"user 0", Reason::run_as_not_allowed, [](Case& c) { c.spec()["runAs"] = {{"user", 0}}; }, "runAs.minUser"},
-        {"below the least user", Reason::run_as_not_allowed,
-         [](Case& c) {
-             c.spec()["runAs"] = {{"user", 999}};
-             c.rules()["runAs"] = {{"minUser", 1000}};
-         },
-         "999"},
-        {"user 0 with restricted", Reason::run_as_not_allowed,
-         [](Case& c) {
-             c.spec()["runAs"] = {{"user", 0}};
-             c.rules()["runAs"] = {{"minUser", 0}};
-         },
-         "does not run as user 0"},
-        {"match not allowed", Reason::run_as_not_allowed,
-         [](Case& c) {
-             c.spec()["runAs"] = {{"matchTarget", true}};
-             c.pod_spec()["securityContext"] = {{"runAsUser", 1000}};
-         },
-         "runAs.allowMatchTarget"},
-        {"nothing to match", Reason::run_as_not_allowed,
-         [](Case& c) {
-             c.spec()["runAs"] = {{"matchTarget", true}};
-             c.rules()["runAs"] = {{"allowMatchTarget", true}};
-         },
-         "spec.runAs.user"},
-        {"matched user is judged", Reason::run_as_not_allowed,
-         [](Case& c) {
-             c.spec()["runAs"] = {{"matchTarget", true}};
-             c.rules()["runAs"] = {{"allowMatchTarget", true}, {"minUser", 1000}};
-             c.pod_spec()["securityContext"] = {{"runAsUser", 999}};
-         },
-         "999"},
-        {"env", Reason::env_not_allowed, [](Case& c) { c.spec()["env"] = {{{"name", "TERM"}, {"value", ""}}}; },
-         "env.allowedNames"},
-        {"second env", Reason::env_not_allowed,
-         [](Case& c) {
-             c.spec()["env"] = {{{"name", "TERM"}, {"value", ""}}, {{"name", "LD_PRELOAD"}, {"value", ""}}};
-             c.rules()["env"] = {{"allowedNames", {"TERM"}}};
-         },
-         "LD_PRELOAD"},
-        {"command", Reason::command_not_allowed,
-         [](Case& c) {
-             c.spec()["mode"] = "Command";
-             c.spec()["command"] = {"sh"};
-             c.rules()["commands"] = json::parse(R"([["ps","aux"],["ls"]])");
-         },
-         "spec.command"},
-        {"half a prefix", Reason::command_not_allowed,
-         [](Case& c) {
-             c.spec()["mode"] = "Command";
-             c.spec()["command"] = {"ps"};
-             c.rules()["commands"] = json::parse(R"([["ps","aux"]])");
-         },
-         "spec.command"},
-        {"arguments of an unknown entry point", Reason::command_not_allowed,
-         [](Case& c) {
-             c.spec()["mode"] = "Command";
-             c.spec()["args"] = {"ps", "aux"};
-             c.rules()["commands"] = json::parse(R"([["ps","aux"]])");
-         },
-         "spec.command"},
-        {"labels", Reason::target_not_allowed,
-         [](Case& c) { c.rules()["targets"]["podSelector"] = {{"matchLabels", {{"app", "db"}}}}; },
-         "targets.podSelector"},
-        {"container", Reason::target_not_allowed, [](Case& c) { c.rules()["targets"]["containers"] = {"side"}; },
-         "targets.containers"},
-        {"service account of the Pod", Reason::target_not_allowed,
-         [](Case& c) { c.rules()["targets"]["allowServiceAccounts"] = {"other"}; }, "allowServiceAccounts"},
-        {"no service account of the Pod", Reason::target_not_allowed,
-         [](Case& c) { c.rules()["targets"]["allowServiceAccounts"] = json::array(); }, "allowServiceAccounts"},
-        {"hostPID", Reason::target_host_pid, [](Case& c) { c.pod_spec()["hostPID"] = true; }, "allowHostPID"},
-        {"hostNetwork", Reason::target_host_network, [](Case& c) { c.pod_spec()["hostNetwork"] = true; },
-         "allowHostNetwork"},
-        {"hostIPC", Reason::target_host_ipc, [](Case& c) { c.pod_spec()["hostIPC"] = true; }, "allowHostIPC"},
-        {"privileged", Reason::target_privileged,
-         [](Case& c) { c.pod_spec()["containers"][0]["securityContext"] = {{"privileged", true}}; }, "allowPrivileged"},
-        {"privileged beside it", Reason::target_privileged,
-         [](Case& c) { c.pod_spec()["containers"][1]["securityContext"] = {{"privileged", true}}; }, "allowPrivileged"},
-        {"no reason", Reason::reason_not_accepted,
-         [](Case& c) {
-             c.spec().erase("reason");
-             c.rules()["reason"] = {{"required", true}};
-         },
-         "spec.reason"},
-        {"no reason where there is a pattern", Reason::reason_not_accepted,
-         [](Case& c) {
-             c.spec().erase("reason");
-             c.rules()["reason"] = {{"pattern", "^INC"}};
-         },
-         "^INC"},
-        {"other reason", Reason::reason_not_accepted, [](Case& c) { c.rules()["reason"] = {{"pattern", "^OPS-"}}; },
-         "reason.pattern"},
-        {"deadline", Reason::deadline_too_long, [](Case& c) { c.spec()["deadlineSeconds"] = 14401; },
-         "limits.maxDeadlineSeconds"},
-        {"exclusive", Reason::session_exists,
-         [](Case& c) {
-             c.rules()["limits"]["exclusive"] = true;
-             c.sessions.in_pod = {{"production/a", "side"}, {"production/b", "nginx"}};
-         },
-         "limits.exclusive"},
-        {"exclusive, both in the default container", Reason::session_exists,
-         [](Case& c) {
-             c.rules()["limits"]["exclusive"] = true;
-             c.sessions.in_pod = {{"production/a", ""}};
-         },
-         "production/a"},
-        {"exclusive, as the Pod shows", Reason::session_exists,
-         [](Case& c) {
-             c.rules()["limits"]["exclusive"] = true;
-             c.add_session("production/a", "nginx", R"({"running":{}})");
-         },
-         "production/a"},
-        {"targets", Reason::too_many_targets,
-         [](Case& c) { c.spec()["target"] = json::parse(R"({"selector":{"matchLabels":{"app":"web"}},"maxPods":6})"); },
-         "limits.maxPods"},
-        {"per Pod", Reason::limit_exceeded, [](Case& c) { c.sessions.in_pod = testing::others_in_pod(5); },
-         "limits.maxPerPod"},
-        {"per Pod, as the Pod shows", Reason::limit_exceeded,
-         [](Case& c) {
-             c.rules()["limits"]["maxPerPod"] = 2;
-             c.sessions.in_pod = {{"production/a", "side"}};
-             c.add_session("production/b", "side", R"({"waiting":{"reason":"ContainerCreating"}})");
-         },
-         "limits.maxPerPod"},
-        {"per Pod, one that waits for init containers", Reason::limit_exceeded,
-         [](Case& c) {
-             c.rules()["limits"]["maxPerPod"] = 1;
-             c.add_session("production/b", "side", R"({"waiting":{"reason":"PodInitializing"}})");
-         },
-         "limits.maxPerPod"},
-        {"per Pod, one in a state that nobody knows", Reason::limit_exceeded,
-         [](Case& c) {
-             c.rules()["limits"]["maxPerPod"] = 1;
-             c.add_session("production/b", "side", "{}");
-         },
-         "limits.maxPerPod"},
-        {"per Pod, one that has no status yet", Reason::limit_exceeded,
-         [](Case& c) {
-             c.rules()["limits"]["maxPerPod"] = 1;
-             c.add_session("production/b", "side", "");
-         },
-         "limits.maxPerPod"},
-        {"per namespace", Reason::limit_exceeded, [](Case& c) { c.sessions.in_namespace = 20; },
-         "limits.maxActivePerNamespace"},
-        {"per requester", Reason::limit_exceeded, [](Case& c) { c.sessions.by_requester = 5; },
-         "limits.maxActivePerRequester"},
-    };
-    for (const Row& row : rows) {
-        expect_denied(row);
-        Case changed;
-        row.change(changed);
-        const Verdict verdict = changed.verdict();
-        ASSERT_EQ(verdict.policies.size(), 1U);
-        EXPECT_EQ(verdict.policies[0].reason, row.reason);
-        EXPECT_EQ(verdict.policy->name, "main");
-    }
-}
-
-TEST(Verdict, JustWithinTheRules) {
+TEST(Verdict, JustSelectedAndAuthorized) {
     expect_allowed("kube-system by its name", [](Case& c) {
         c.request["metadata"]["namespace"] = "kube-system";
         c.rules()["namespaces"]["names"] = {"kube-system"};
@@ -379,86 +116,6 @@ TEST(Verdict, JustWithinTheRules) {
         c.rules()["authorization"] = "UsePolicy";
         c.pod_permission = Authorization::denied;
         c.use_policy["main"] = Authorization::allowed;
-    });
-    expect_allowed("init container", [](Case& c) { c.spec()["target"]["container"] = "setup"; });
-    expect_allowed("listed service account", [](Case& c) {
-        c.spec()["requester"]["username"] = "system:serviceaccount:argocd:ctrl";
-        c.rules()["requesters"] = {{"serviceAccounts", {"argocd/ctrl"}}};
-    });
-    expect_allowed("any service account", [](Case& c) {
-        c.spec()["requester"]["username"] = "system:serviceaccount:argocd:ctrl";
-        c.rules()["requesters"] = {{"allowServiceAccounts", true}};
-    });
-    expect_allowed("a listed service account on behalf of a person", [](Case& c) {
-        c.spec()["requester"]["username"] = "system:serviceaccount:argocd:ctrl";
-        c.spec()["onBehalfOf"] = {{"username", "bob"}};
-        c.rules()["requesters"] = {{"serviceAccounts", {"argocd/ctrl"}}};
-        c.impersonation = Authorization::allowed;
-    });
-    expect_allowed("a user with an odd name",
-                   [](Case& c) { c.spec()["requester"]["username"] = "system:serviceaccounts"; });
-    expect_allowed("digest", [](Case& c) {
-        c.spec()["image"] = "busybox" + kDigest;
-        c.rules()["images"]["requireDigest"] = true;
-    });
-    expect_allowed("root where it may be", [](Case& c) {
-        c.spec()["runAs"] = {{"user", 0}};
-        c.spec()["profile"] = "baseline";
-        c.rules()["runAs"] = {{"minUser", 0}};
-    });
-    expect_allowed("env by glob", [](Case& c) {
-        c.spec()["env"] = {{{"name", "LC_ALL"}, {"value", "C"}}};
-        c.rules()["env"] = {{"allowedNames", {"LC_*"}}};
-    });
-    expect_allowed("prefix across command and args", [](Case& c) {
-        c.spec()["mode"] = "Command";
-        c.spec()["command"] = {"ps"};
-        c.spec()["args"] = {"aux", "more"};
-        c.rules()["commands"] = json::parse(R"([["ls"],["ps","aux"]])");
-    });
-    expect_allowed("commands bind Command mode only", [](Case& c) { c.rules()["commands"] = {{"ls"}}; });
-    expect_allowed("traits", [](Case& c) {
-        c.pod_spec().update(json::parse(R"({"hostPID":true,"hostNetwork":true,"hostIPC":true})"));
-        c.pod_spec()["containers"][0]["securityContext"] = {{"privileged", true}};
-        c.rules()["targets"] =
-            json::parse(R"({"allowHostPID":true,"allowHostNetwork":true,"allowHostIPC":true,"allowPrivileged":true})");
-    });
-    expect_allowed("optional reason", [](Case& c) {
-        c.spec().erase("reason");
-        c.rules()["reason"] = {{"required", false}, {"pattern", "^X"}};
-    });
-    expect_allowed("longest deadline", [](Case& c) { c.spec()["deadlineSeconds"] = 14400; });
-    expect_allowed("exclusive, another container", [](Case& c) {
-        c.rules()["limits"]["exclusive"] = true;
-        c.sessions.in_pod = {{"production/a", "side"}};
-        c.add_session("production/b", "side", R"({"running":{}})");
-    });
-    expect_allowed("exclusive, the other is over", [](Case& c) {
-        c.rules()["limits"]["exclusive"] = true;
-        c.add_session("production/b", "nginx", R"({"terminated":{"exitCode":0}})");
-    });
-    expect_allowed("exclusive, not the default container", [](Case& c) {
-        c.rules()["limits"]["exclusive"] = true;
-        c.sessions.in_pod = {{"production/a", ""}};
-        c.spec()["target"]["container"] = "side";
-    });
-    expect_allowed("last places", [](Case& c) {
-        c.sessions = {.in_namespace = 19, .by_requester = 4, .in_pod = testing::others_in_pod(4)};
-    });
-    expect_allowed("one session seen twice has one place", [](Case& c) {
-        c.rules()["limits"]["maxPerPod"] = 2;
-        c.sessions.in_pod = {{"production/a", ""}};
-        c.add_session("production/a", "nginx", R"({"running":{}})");
-    });
-    expect_allowed("its own container, and what has no place", [](Case& c) {
-        c.rules()["limits"]["maxPerPod"] = 1;
-        c.rules()["limits"]["exclusive"] = true;
-        c.add_session("production/r", "nginx", R"({"running":{}})");
-        c.add_session("production/a", "nginx", R"({"waiting":{"reason":"ImagePullBackOff"}})");
-        c.add_session("", "nginx", R"({"running":{}})");  // not one of Endoscope's
-    });
-    expect_allowed("as many targets as allowed", [](Case& c) {
-        c.spec()["target"] = json::parse(R"({"selector":{"matchLabels":{"app":"web"}},"maxPods":5})");
     });
 }
 
@@ -481,7 +138,7 @@ TEST(Verdict, RulesRunInOrder) {
     const json pod = c.pod;
     c.pod = nullptr;
     c.spec()["target"]["container"] = "db";
-    c.sessions = {.in_namespace = 0, .by_requester = 0, .in_pod = {{"production/a", "nginx"}}};
+    c.sessions = {.in_namespace = 0, .by_requester = 0, .in_pod = {{"web", {{"production/a", "nginx"}}}}};
     c.labels = api::Labels{{"pod-security.kubernetes.io/enforce", "baseline"}};
 
     const std::pair<Reason, std::function<void()>> steps[] = {
@@ -490,8 +147,8 @@ TEST(Verdict, RulesRunInOrder) {
         {Reason::identity_missing, [&] { c.identity = IdentityCheck::invalid; }},
         {Reason::identity_invalid, [&] { c.identity = IdentityCheck::valid; }},
         {Reason::no_policy,
-         [&] { c.rules()["namespaces"]["names"] = {"production"}, c.rules()["onExpiry"] = "EvictPod"; }},
-        {Reason::policy_invalid, [&] { c.rules().erase("onExpiry"); }},
+         [&] { c.rules()["namespaces"]["names"] = {"production"}, c.rules()["approval"] = {{"required", 6}}; }},
+        {Reason::policy_invalid, [&] { c.rules().erase("approval"); }},
         {Reason::not_authorized, [&] { c.pod_permission = Authorization::failed; }},
         {Reason::authorization_failed, [&] { c.pod_permission = Authorization::allowed; }},
         {Reason::target_not_found, [&] { c.pod = pod; }},
@@ -517,7 +174,7 @@ TEST(Verdict, RulesRunInOrder) {
         {Reason::target_privileged, [&] { c.pod_spec()["containers"] = {{{"name", "nginx"}}}; }},
         {Reason::reason_not_accepted, [&] { c.spec()["reason"] = "INC-1"; }},
         {Reason::deadline_too_long, [&] { c.spec()["deadlineSeconds"] = 10; }},
-        {Reason::session_exists, [&] { c.sessions.in_pod = {{"production/a", "side"}}; }},
+        {Reason::session_exists, [&] { c.sessions.in_pod["web"] = {{"production/a", "side"}}; }},
         {Reason::limit_exceeded, [&] { c.sessions.in_pod.clear(); }},
         {Reason::pod_security_violation, [&] { c.labels = api::Labels(), c.rules()["approval"] = {{"required", 1}}; }},
         {Reason::approval_required, [&] { c.rules().erase("approval"); }},

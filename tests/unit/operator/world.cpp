@@ -1,5 +1,6 @@
 #include "tests/unit/operator/world.hpp"
 
+#include "api/timestamp.hpp"
 #include "controller/manifests.hpp"
 #include "kube/base/json.hpp"
 #include "tests/support/memory_stream.hpp"
@@ -50,7 +51,20 @@ Json role_of(const std::string& kind, const std::string& role, Json rules) {
 
 }  // namespace
 
-World::World(asio::any_io_executor executor)
+/// Runs commands by asking the test.
+class World::Commands final : public kube::CommandRunner {
+  public:
+    explicit Commands(World& world) : world_(world) {}
+    asio::awaitable<kube::Result<kube::ExecResult>> run(kube::ExecRequest request, std::stop_token) override {
+        if (!world_.on_exec) co_return kube::fail(kube::ErrorKind::transport, "nobody runs commands here");
+        co_return world_.on_exec(request);
+    }
+
+  private:
+    World& world_;
+};
+
+World::World(asio::any_io_executor executor, controller::OperatorOptions options)
     : executor_(executor),
       tasks_(executor),
       api_(executor, clock_, settings()),
@@ -63,7 +77,9 @@ World::World(asio::any_io_executor executor)
       silence_(executor),
       audit_log_(clock_, [this](std::string_view line) { audit_.emplace_back(line); }),
       events_(executor, client_, clock_, {.controller = "endoscope.dev/operator", .instance = "test"}),
-      operator_(executor, client_, clock_, kube::make_registry(), audit_log_, events_, {}) {}
+      commands_(std::make_unique<Commands>(*this)),
+      operator_(executor, client_, *commands_, clock_, kube::make_registry(), audit_log_, events_, std::move(options)) {
+}
 
 /// Every webhook is the operator's.
 model::ApiServerSettings World::settings() {
@@ -134,15 +150,7 @@ asio::awaitable<void> World::furnish() {
         co_await make("/api/v1/namespaces",
                       {{"apiVersion", "v1"}, {"kind", "Namespace"}, {"metadata", {{"name", name}}}});
     }
-    const Json container = {{"name", "app"}, {"image", "nginx:1"}};
-    co_await make("/api/v1/namespaces/shop/pods",
-                  {{"apiVersion", "v1"},
-                   {"kind", "Pod"},
-                   {"metadata", {{"name", "web"}}},
-                   {"spec", {{"nodeName", "node-1"}, {"containers", Json::array({container})}}}});
-    const Json running =
-        co_await ask("admin", "PATCH", "/api/v1/namespaces/shop/pods/web/status", {{"status", {{"phase", "Running"}}}});
-    EXPECT_FALSE(running.is_null());
+    co_await make_pod("web");
     co_await make("/apis/endoscope.dev/v1alpha1/debugpolicies", {{"apiVersion", "endoscope.dev/v1alpha1"},
                                                                  {"kind", "DebugPolicy"},
                                                                  {"metadata", {{"name", "shop"}}},
@@ -161,6 +169,59 @@ asio::awaitable<void> World::furnish() {
             {"apiGroups", {"endoscope.dev"}}, {"resources", {"debugrequests"}}, {"verbs", {"create"}}};
         co_await grant(user, std::string("ask-") + user, Json::array({ask_rule}));
     }
+}
+
+asio::awaitable<void> World::make_pod(std::string name, Json labels, Json owner) {
+    const Json container = {{"name", "app"}, {"image", "nginx:1"}};
+    Json object = {{"apiVersion", "v1"},
+                   {"kind", "Pod"},
+                   {"metadata", {{"name", name}, {"labels", std::move(labels)}}},
+                   {"spec", {{"nodeName", "node-1"}, {"containers", Json::array({container})}}}};
+    if (!owner.is_null()) object["metadata"]["ownerReferences"] = Json::array({std::move(owner)});
+    co_await make("/api/v1/namespaces/shop/pods", std::move(object));
+    const Json ready = {{"type", "Ready"}, {"status", "True"}};
+    const Json running = co_await ask("admin", "PATCH", "/api/v1/namespaces/shop/pods/" + name + "/status",
+                                      {{"status", {{"phase", "Running"}, {"conditions", Json::array({ready})}}}});
+    EXPECT_FALSE(running.is_null()) << name;
+}
+
+asio::awaitable<Json> World::pod(std::string name) {
+    co_return co_await ask("admin", "GET", "/api/v1/namespaces/shop/pods/" + name);
+}
+
+asio::awaitable<void> World::show(std::string name, Json state) {
+    const Json shown = co_await pod(name);
+    Json statuses = Json::array();
+    for (const Json& container : model::array_at(shown, {"spec", "ephemeralContainers"})) {
+        statuses.push_back({{"name", container["name"]},
+                            {"image", container["image"]},
+                            {"imageID", "sha256:1"},
+                            {"ready", false},
+                            {"restartCount", 0},
+                            {"state", state}});
+    }
+    EXPECT_FALSE(statuses.empty()) << name;
+    const Json written = co_await ask("admin", "PATCH", "/api/v1/namespaces/shop/pods/" + name + "/status",
+                                      {{"status", {{"ephemeralContainerStatuses", std::move(statuses)}}}});
+    EXPECT_FALSE(written.is_null()) << name;
+    co_await pass(std::chrono::seconds(1));
+}
+
+asio::awaitable<void> World::show_running(std::string name) {
+    co_await show(std::move(name), {{"running", {{"startedAt", api::format_timestamp(clock_.now())}}}});
+}
+
+asio::awaitable<void> World::show_ended(std::string name, int exit_code) {
+    const std::string now = api::format_timestamp(clock_.now());
+    co_await show(
+        std::move(name),
+        {{"terminated", {{"exitCode", exit_code}, {"reason", "Error"}, {"startedAt", now}, {"finishedAt", now}}}});
+}
+
+asio::awaitable<void> World::change_policy(Json spec) {
+    const Json changed =
+        co_await ask("admin", "PATCH", "/apis/endoscope.dev/v1alpha1/debugpolicies/shop", {{"spec", std::move(spec)}});
+    EXPECT_FALSE(changed.is_null());
 }
 
 asio::awaitable<void> World::start() {

@@ -9,6 +9,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,7 +23,7 @@ using model::Json;
 /// a test may answer instead of the API server.
 class World {
   public:
-    explicit World(boost::asio::any_io_executor executor);
+    explicit World(boost::asio::any_io_executor executor, controller::OperatorOptions options = {});
     World(const World&) = delete;
     World& operator=(const World&) = delete;
 
@@ -39,12 +40,24 @@ class World {
     /// A right for the whole cluster.
     boost::asio::awaitable<void> grant_everywhere(std::string user, std::string role, Json rules);
     boost::asio::awaitable<void> revoke(std::string role);
+    /// A running, ready Pod of that name in `shop`.
+    boost::asio::awaitable<void> make_pod(std::string name, Json labels = Json::object(), Json owner = nullptr);
+    boost::asio::awaitable<Json> pod(std::string name);
+    /// The kubelet reports this state of every debug container of the Pod, e.g. {"running": {"startedAt": now}}.
+    boost::asio::awaitable<void> show(std::string pod, Json state);
+    boost::asio::awaitable<void> show_running(std::string pod);
+    boost::asio::awaitable<void> show_ended(std::string pod, int exit_code);
+    /// Changes the spec of policy `shop`.
+    boost::asio::awaitable<void> change_policy(Json spec);
     /// Creates DebugRequest `name` as that user, for Pod `web` unless `spec` says otherwise.
     boost::asio::awaitable<Json> create_request(std::string user, std::string name, Json spec = Json::object());
     boost::asio::awaitable<Json> request(std::string name);
     /// Lets time pass until the request has that phase; false when it has not after two minutes.
     boost::asio::awaitable<bool> reaches(std::string name, std::string phase);
     boost::asio::awaitable<void> pass(kube::Duration time);
+
+    /// The operator's own; its calls are on record.
+    kube::Client& client() { return client_; }
 
     /// "METHOD path?query" of the operator's calls since the last `forget_calls`, without Events and watches.
     const std::vector<std::string>& calls() const { return calls_; }
@@ -54,10 +67,13 @@ class World {
     std::size_t injections() const;
     const std::vector<std::string>& audit() const { return audit_; }
 
+    /// What a command that the operator runs in a container answers; an error where it is not set.
+    std::function<kube::Result<kube::ExecResult>(const kube::ExecRequest&)> on_exec;
     /// Answers a call of the operator instead of the API server, where it returns something. Status 0: no answer ever.
     std::function<std::optional<kube::HttpResponse>(const kube::HttpRequest&)> intercept;
 
   private:
+    class Commands;
     boost::asio::awaitable<void> make(std::string path, Json object);
     using Stream = std::unique_ptr<kube::ByteStream>;
     kube::Result<Stream> connect(kube::HttpHandler handler);
@@ -77,6 +93,7 @@ class World {
     std::vector<std::string> audit_;
     controller::AuditLog audit_log_;
     kube::EventRecorder events_;
+    std::unique_ptr<kube::CommandRunner> commands_;
     controller::Operator operator_;
 };
 
