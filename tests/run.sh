@@ -26,6 +26,13 @@ else
   echo "tests: skipped against the real API server: $reason"
 fi
 
+# Likewise what Flux and Argo CD make of a status.
+if binary=$(tests/upstream/gitops/build.sh 2>build/gitops.log); then
+  export ENDOSCOPE_GITOPS_BIN=$binary
+else
+  echo "tests: skipped against the code of GitOps tools: $(tail -n 1 build/gitops.log)"
+fi
+
 echo "tests: building (AddressSanitizer, UndefinedBehaviorSanitizer)"
 quietly build/asan.configure.log cmake --preset asan
 quietly build/asan.build.log cmake --build --preset asan --parallel "$jobs"

@@ -41,15 +41,16 @@ class ScratchDirectory final {
 
 }  // namespace
 
-void UpstreamTest::SetUp() {
-    if (!environment("ENDOSCOPE_CONTROLPLANE_BIN").empty()) return;
+void require_program(const char* variable, const char* script) {
+    if (!environment(variable).empty()) return;
     if (environment("ENDOSCOPE_REQUIRE_CONTROLPLANE") == "1") {
-        FAIL() << "ENDOSCOPE_CONTROLPLANE_BIN is not set, and ENDOSCOPE_REQUIRE_CONTROLPLANE is";
+        FAIL() << variable << " is not set, and ENDOSCOPE_REQUIRE_CONTROLPLANE is";
     }
-    GTEST_SKIP() << "upstream's answers need ENDOSCOPE_CONTROLPLANE_BIN (tests/controlplane/build.sh)";
+    GTEST_SKIP() << "upstream's answers need " << variable << " (" << script << ")";
 }
 
-std::vector<nlohmann::json> UpstreamTest::ask(std::string_view kind, const std::vector<std::string>& questions) {
+std::vector<nlohmann::json> ask_program(const char* variable, const std::vector<std::string>& arguments,
+                                        const std::vector<std::string>& questions) {
     const ScratchDirectory scratch;
     {
         std::ofstream file(scratch.file("questions"), std::ios::binary);
@@ -57,9 +58,10 @@ std::vector<nlohmann::json> UpstreamTest::ask(std::string_view kind, const std::
         if (!file.flush()) throw std::runtime_error("cannot write the questions");
     }
     // The shell is there to redirect standard input, which Subprocess leaves as it is.
-    Subprocess oracle({"/bin/sh", "-c", R"(exec "$0" upstream "$1" <"$2")", environment("ENDOSCOPE_CONTROLPLANE_BIN"),
-                       std::string(kind), scratch.file("questions")},
-                      scratch.file("oracle"));
+    std::vector<std::string> argv = {"/bin/sh", "-c", R"(questions=$1; shift; exec "$0" "$@" <"$questions")",
+                                     environment(variable), scratch.file("questions")};
+    argv.insert(argv.end(), arguments.begin(), arguments.end());
+    Subprocess oracle(argv, scratch.file("oracle"));
     if (oracle.wait(kLimit) != 0) throw std::runtime_error("the oracle failed: " + oracle.err());
 
     std::vector<nlohmann::json> answers;
@@ -71,6 +73,14 @@ std::vector<nlohmann::json> UpstreamTest::ask(std::string_view kind, const std::
                                  std::to_string(questions.size()) + " questions");
     }
     return answers;
+}
+
+void UpstreamTest::SetUp() {
+    require_program("ENDOSCOPE_CONTROLPLANE_BIN", "tests/controlplane/build.sh");
+}
+
+std::vector<nlohmann::json> UpstreamTest::ask(std::string_view kind, const std::vector<std::string>& questions) {
+    return ask_program("ENDOSCOPE_CONTROLPLANE_BIN", {"upstream", std::string(kind)}, questions);
 }
 
 std::size_t scaled(std::size_t count) {

@@ -10,14 +10,21 @@
 
 namespace endoscope::test {
 
+/// For SetUp: skips the test where the program that the environment variable names is not to be had, or fails it where
+/// ENDOSCOPE_REQUIRE_CONTROLPLANE is 1. `script` builds it.
+void require_program(const char* variable, const char* script);
+
+/// One answer per question, in order, of the program that the environment variable names, with these arguments. A
+/// question is one line without a line feed. Throws when the program does not answer all of them.
+std::vector<nlohmann::json> ask_program(const char* variable, const std::vector<std::string>& arguments,
+                                        const std::vector<std::string>& questions);
+
 /// A suite that asks upstream's own code, the program of tests/controlplane named by ENDOSCOPE_CONTROLPLANE_BIN.
 class UpstreamTest : public ::testing::Test {
   protected:
-    /// Skips the test where the program is not to be had, or fails it where ENDOSCOPE_REQUIRE_CONTROLPLANE is 1.
     void SetUp() override;
 
-    /// One answer per question, in order, of `controlplane upstream KIND`. A question is one line without a line feed.
-    /// Throws when the program does not answer all of them.
+    /// What `controlplane upstream KIND` answers; see `ask_program`.
     static std::vector<nlohmann::json> ask(std::string_view kind, const std::vector<std::string>& questions);
 };
 
