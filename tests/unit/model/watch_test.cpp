@@ -59,10 +59,10 @@ asio::awaitable<void> selectors() {
     co_await ask(api, "POST", kPods, pod("b"));
     co_await ask(api, "DELETE", kPods + "/b?gracePeriodSeconds=0");
     co_await settle();
-    EXPECT_EQ(all.types(),
-              (std::vector<std::string>{"ADDED:old", "ADDED:a", "MODIFIED:a", "MODIFIED:a", "ADDED:b", "DELETED:b"}));
+    EXPECT_EQ(all.types(), (std::vector<std::string>{"ADDED:old", "ADDED:a", "MODIFIED:a", "MODIFIED:a", "ADDED:b",
+                                                     "MODIFIED:b", "DELETED:b"}));
     EXPECT_EQ(labelled.types(), (std::vector<std::string>{"ADDED:a", "DELETED:a"}));
-    EXPECT_EQ(named.types(), (std::vector<std::string>{"ADDED:b", "DELETED:b"}));
+    EXPECT_EQ(named.types(), (std::vector<std::string>{"ADDED:b", "MODIFIED:b", "DELETED:b"}));
     for (Watching* one : {&all, &labelled, &named}) one->stop.request_stop();
     co_await settle();
     EXPECT_TRUE(all.ended && labelled.ended && named.ended);
