@@ -174,8 +174,6 @@ asio::awaitable<kube::Result<void>> RequestReconciler::inject_pending(std::strin
     if (pods.empty()) co_return kube::Result<void>();
     Facts facts = facts_of(*stored);
     facts.pods = pods;
-    // Where the key was lost since the session began, its record stands for the seal, as for `resume`.
-    if (facts.identity == IdentityCheck::unknown_key) facts.identity = IdentityCheck::valid;
     auto verdict = co_await judge_request(facts, stop);
     if (!verdict) co_return std::unexpected(verdict.error());
     for (std::size_t i = 0; i < pods.size(); ++i) {

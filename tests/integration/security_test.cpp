@@ -57,6 +57,27 @@ TEST_F(WithoutWebhooks, AForgedSealIsDenied) {
     EXPECT_EQ(injected("web").size(), 1U) << "only the one that was sealed";
 }
 
+TEST_F(WithoutWebhooks, AForgedRecordDoesNotStandForTheSeal) {
+    json forged = request("forged", {{"requester",
+                                      {{"username", "alice"},
+                                       {"groups", {"system:masters"}},
+                                       {"stampedAt", "2026-01-01T00:00:00Z"},
+                                       {"seal", "v1.abc.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}}}});
+    // As if it had been chosen, and its container were still to come.
+    forged["spec"]["target"] = {{"selector", {{"matchExpressions", {{{"key", "no"}, {"operator", "DoesNotExist"}}}}}}};
+    ASSERT_TRUE(bob().create(forged));
+    EXPECT_EQ(outcome("forged"), "Denied/IdentityInvalid");
+    const json row = {{"podName", "web"},
+                      {"podUID", admin().get(pod_path("web"))["metadata"]["uid"]},
+                      {"containerName", "dbg-forged"},
+                      {"state", "Pending"},
+                      {"reason", "Injecting"}};
+    const json status = {{"phase", "Injecting"}, {"reason", "Injecting"}, {"targets", {row}}};
+    ASSERT_TRUE(admin().merge(path("forged") + "/status", {{"status", status}}));
+    EXPECT_TRUE(outcome("forged").ends_with("/IdentityInvalid")) << outcome("forged");
+    EXPECT_EQ(injected("web").size(), 1U) << "only the one that was sealed";
+}
+
 TEST_F(WithoutWebhooks, ASealBelongsToOneNameAndOneSpec) {
     const json genuine = stored("sealed")["spec"];
     ASSERT_TRUE(bob().create(with_spec("copied", genuine)));
