@@ -100,7 +100,9 @@ Session session_of(const api::DebugRequest& request, const Verdict& verdict, con
         SessionPart part;
         part.pod = pods[i].name;
         part.pod_uid = pods[i].uid;
-        part.container = container_in(pods[i], request).value_or(container_name(request, pods[i].uid));
+        // A record that somebody tampered with makes no other's container ours.
+        part.container = container_name(request, pods[i].uid);
+        if (is_injected(pods[i], request)) part.container = *container_in(pods[i], request);
         part.target_container = request.spec.target.container;
         if (verdict.allowed && i < verdict.containers.size()) {
             part.container = verdict.containers[i].name;

@@ -246,7 +246,8 @@ void RequestReconciler::adopt(const std::string& key, const Stored& stored, Sess
     for (PodView& pod : pods) {
         SessionPart* const part = session.find(pod.name);
         if (part == nullptr || part->injected || part->pod_uid != pod.uid) continue;
-        if (pod.find_ephemeral(part->container) == nullptr) continue;
+        const auto* const container = pod.find_ephemeral(part->container);
+        if (container == nullptr || container->request != key) continue;
         const auto* const row = find_row(stored->parsed->status, pod.uid);
         part->adopted = true;
         part->injected = true;

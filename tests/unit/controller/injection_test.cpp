@@ -112,6 +112,26 @@ TEST(Status, ADenialSaysWhichConditionFailedAndRevealsNothingBeforeAuthorization
               api::ConditionStatus::unknown);
 }
 
+TEST(Injection, ARecordMakesNoOthersContainerOurs) {
+    PodView pod;
+    pod.name = "web";
+    pod.uid = "u";
+    pod.ephemeral_containers = {
+        {.name = "dbg-theirs", .image = {}, .target_container = {}, .request = "prod/theirs", .json = {}}};
+    api::DebugRequest request;
+    request.namespace_name = "prod";
+    request.name = "r";
+    api::TargetStatus row;
+    row.pod_name = "web";
+    row.pod_uid = "u";
+    row.container_name = "dbg-theirs";
+    request.status.targets = {row};
+    EXPECT_FALSE(is_injected(pod, request));
+    EXPECT_EQ(session_of(request, Verdict(), {pod}).parts.front().container, container_name(request, "u"));
+    pod.ephemeral_containers.front().request = "prod/r";
+    EXPECT_EQ(session_of(request, Verdict(), {pod}).parts.front().container, "dbg-theirs");
+}
+
 TEST(Injection, ARefusalThatIsOnRecordStandsAfterARestart) {
     api::TargetStatus row;
     row.pod_name = "web-2";
